@@ -1,0 +1,155 @@
+/**
+ * What configuration means for the fleet: apps come, change and go, tunables are overridden. Everything is resolved and checked
+ * before anything moves; how many runners follow is the pool's.
+ */
+import { HealthError } from './error.ts'
+import type { HealthEvent } from './event.ts'
+import { nodeOptions, nodePolicyOf, resolveNodes } from './node-bond.ts'
+import { type AppOptions } from './app-option.ts'
+import { checkOptions } from './option.ts'
+import { resolvePolicy, type Policy } from './policy.ts'
+import { tunables, type PolicyOptions } from './tunable.ts'
+import { limitProbes } from './probe.ts'
+import { AppRecord, Fleet, takeSlot } from './state.ts'
+import { touch } from './give.ts'
+import { tell } from './tell.ts'
+import { tryAgain } from './verdict.ts'
+import { traits } from './word.ts'
+
+/** Resolves and checks what a fact carries, before anything moves. */
+export function prepare(
+  fleet: Fleet,
+  event: HealthEvent,
+): readonly (readonly [AppRecord | null, Policy])[] {
+  if (event.type === 'app.configured') {
+    const app = fleet.apps.get(event.app) ?? null
+    return [
+      [
+        app,
+        resolve(fleet, event.options, event.policy, app?.overrides ?? {}, fleet.globalOverrides),
+      ],
+    ]
+  }
+  if (event.type === 'node.configured' && event.policy !== undefined)
+    nodePolicyOf({ ...event.policy, ...fleet.globalOverrides })
+  if (event.type !== 'policy.changed') return []
+  const change: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(event.change)) if (value !== null) change[name] = value
+  checkOptions('', { ...tunables, ...nodeOptions }, change)
+  for (const name of Object.keys(event.change))
+    checkOptions('', { ...tunables, ...nodeOptions }, { [name]: undefined })
+  if (event.app !== null && !fleet.apps.has(event.app))
+    throw new HealthError('HEALTH_EVENT_INVALID', `There is no app ${event.app}.`, 'app')
+  const global =
+    event.app === null ? merged(fleet.globalOverrides, event.change) : fleet.globalOverrides
+  resolveNodes(fleet, global)
+  return [...fleet.apps.values()]
+    .filter((app) => event.app === null || app.id === event.app)
+    .map(
+      (app) =>
+        [
+          app,
+          resolve(
+            fleet,
+            app.options,
+            app.configured,
+            event.app === null ? app.overrides : merged(app.overrides, event.change),
+            global,
+          ),
+        ] as const,
+    )
+}
+
+export const merged = (
+  old: Readonly<Record<string, unknown>>,
+  change: Readonly<Record<string, unknown>>,
+): Record<string, unknown> =>
+  Object.fromEntries(Object.entries({ ...old, ...change }).filter(([, value]) => value !== null))
+
+function resolve(
+  fleet: Fleet,
+  options: AppOptions,
+  configured: PolicyOptions,
+  own: Readonly<Record<string, unknown>>,
+  global: Readonly<Record<string, unknown>>,
+): Policy {
+  return resolvePolicy(
+    options,
+    {
+      ...fleet.globalPolicy,
+      ...configured,
+      ...global,
+      ...own,
+    } as PolicyOptions,
+    nodeOptions,
+  )
+}
+
+export function drainAll(
+  fleet: Fleet,
+  app: AppRecord,
+  reason: 'app_removed' | 'shutdown',
+  rule: string,
+): void {
+  fleet.dirty.add(app)
+  for (const runner of app.runners) {
+    const inFlight = traits(runner.configuration).serving ? -1 : 0
+    tell(fleet, runner, {
+      type: 'drain.ordered',
+      reason,
+      rule,
+      inFlight,
+      at: fleet.now,
+      seq: fleet.seq,
+    })
+  }
+}
+
+export function configure(
+  fleet: Fleet,
+  event: Extract<HealthEvent, { type: 'app.configured' }>,
+  policy: Policy,
+): void {
+  let app = fleet.apps.get(event.app)
+  if (app === undefined) {
+    const slot = takeSlot(fleet)
+    app = new AppRecord(event.app, slot, event.options, event.policy, policy, event.revision)
+    fleet.owners[slot] = app
+    fleet.apps.set(event.app, app)
+  }
+  if (app.revision !== event.revision) {
+    app.rolling = true
+    tryAgain(fleet, app)
+  }
+  app.removed = false
+  app.options = event.options
+  app.configured = event.policy
+  app.revision = event.revision
+  app.urls = event.urls ?? null
+  adopt(fleet, app, policy)
+}
+
+/** New numbers judge from the next event on; counters stay, armed deadlines keep their time. */
+export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
+  app.policy = policy
+  limitProbes(fleet)
+  for (const runner of app.runners) {
+    touch(fleet, runner)
+    ;(runner.context as { policy: Policy }).policy = policy
+    const { serving } = traits(runner.configuration)
+    if (
+      serving &&
+      policy.hasCheck &&
+      policy.callRegularly &&
+      Number.isNaN(fleet.probes.due(runner.slot))
+    )
+      fleet.probes.set(runner.slot, fleet.now)
+  }
+  app.seatsStale = true
+  fleet.dirty.add(app)
+}
+
+/** What an app without options of its own would be judged by: the global tunables, overrides included. */
+export function globalPolicyOf(fleet: Fleet): Policy {
+  return resolve(fleet, {}, {}, {}, fleet.globalOverrides)
+}

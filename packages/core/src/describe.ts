@@ -1,0 +1,132 @@
+/** One event, one comparison, one decision in plain words. It reads what the record says and adds nothing to it. */
+import type { Compared, Decision } from './decision.ts'
+import type { HealthEvent } from './event.ts'
+import { describeNodeFact } from './node-text.ts'
+import { type Rule, rules } from './rule.ts'
+
+/** Why an ending by this rule is a fact that no number of a policy moves; undefined when it is none. */
+export const factOf = (rule: string): string | undefined =>
+  (rules as Readonly<Record<string, Rule>>)[rule]?.fact
+
+const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
+
+/** One event in plain words. */
+export function describe(event: HealthEvent): string {
+  switch (event.type) {
+    case 'probe.failed':
+      return `${event.kind} check failed: ${event.why === 'status' ? `status ${event.status ?? '?'}` : (event.why ?? event.detail ?? 'no answer')} after ${seconds(event.latencyMs)}`
+    case 'probe.passed':
+      return `${event.kind} check passed in ${seconds(event.latencyMs)}`
+    case 'probe.errored':
+      return `${event.kind} check could not be made by us (${event.detail ?? event.why ?? 'unknown'}); it accuses nobody`
+    case 'attempt.ended':
+      return `attempt ${event.attempt} of request ${event.request} ended: ${event.outcome}${event.status === null ? '' : `, status ${event.status}`}${event.cut === undefined ? '' : `, ${event.cut}`}`
+    case 'process.exited':
+      return `process ended${event.code === null ? '' : ` with code ${event.code}`}${event.signal === null ? '' : ` by ${event.signal}`}`
+    case 'process.started':
+      return `process started${event.pid === null ? '' : ` with pid ${event.pid}`}`
+    case 'port.opened':
+      return `port opened after ${seconds(event.latencyMs)}`
+    case 'provision.refused':
+      return `start refused: ${event.why}, ${event.detail}`
+    case 'setup.failed':
+      return `setup failed: ${event.detail}`
+    case 'order.stop':
+    case 'order.drain':
+    case 'order.kill':
+      return `${event.type.slice(6)} ordered by ${event.by}${event.replace === true ? ', successor first' : ''}`
+    case 'order.check':
+      return `${event.manual ? 'manual' : 'regular'} check ordered by ${event.by}`
+    case 'request.cancelled':
+      return `cancel asked for (${event.cause})`
+    case 'request.expired':
+      return 'the time-to-start limit passed'
+    case 'lease.expired':
+      return `the lease of attempt ${event.attempt} passed without a result`
+    case 'clock.resumed':
+      return `the supervisor had stood still for ${seconds(event.gapMs)}`
+    case 'core.started':
+      return `a supervisor began (version ${event.version})`
+    case 'work.counted':
+      return `${event.inFlight} in flight`
+    case 'traffic.counted':
+      return `traffic of ${event.app}: ${event.waiting} waiting, ${event.queued} queued`
+    case 'app.configured':
+      return `app ${event.app} configured`
+    case 'policy.changed':
+      return `policy changed by ${event.by}: ${JSON.stringify(event.change)}`
+    case 'app.removed':
+      return `app ${event.app} left the configuration`
+    case 'process.adopted':
+      return 'the process of an earlier supervisor was taken over'
+    case 'control.ended':
+      return `our own control probe ${event.passed ? 'passed' : 'failed'}`
+    case 'heartbeat.received':
+      return 'a sign of life'
+    case 'attempt.stalled':
+      return `no byte of any answer came for long, with ${event.inFlight} in flight`
+    case 'order.start':
+      return `another try of ${event.app} ordered by ${event.by}`
+    case 'order.shutdown':
+      return `the end of the fleet ordered by ${event.by}${event.keepRunners ? ', runners stay' : ''}`
+    default:
+      return 'node' in event || event.type === 'order.close-breaker'
+        ? describeNodeFact(event)
+        : event.type
+  }
+}
+
+/** One comparison: `failures 3 >= 3 (failureThreshold)`. */
+export function tellComparison(compared: Compared): string {
+  const unit = compared.option?.endsWith('Seconds') === true
+  const show = (value: number): string =>
+    unit ? seconds(value) : String(Math.round(value * 100) / 100)
+  return `${compared.name} ${show(compared.value)} ${compared.op} ${show(compared.threshold)}${compared.option === null ? '' : ` (${compared.option})`}`
+}
+
+/** Why a verdict was not carried out, and what becomes of it. */
+function tellWithheld({ because, compared, rule }: Decision): string {
+  const of = (name: string): Compared | undefined => compared.find((each) => each.name === name)
+  const keeps = 'it keeps its work, gets new work last, and is asked again'
+  switch (because) {
+    case 'guard.cap': {
+      const out = of('out')
+      return `${out?.value ?? 'too many'} places of the app would be out and ${out?.threshold ?? 'fewer'} may be (capPercent, capMin); ${keeps} when a place comes back`
+    }
+    case 'guard.panic': {
+      const doubted = of('doubted')
+      return `${doubted?.value ?? 'too many'} runners are doubted at once and ${doubted?.threshold ?? 'fewer'} are a panic (panicPercent, panicMin), so the checker is as likely to be wrong; endings go one at a time, successor first; ${keeps} in its turn`
+    }
+    case 'guard.rate':
+      return `endings by doubt come too fast (doubtPerSecond, doubtBurst); ${keeps} when the rate allows`
+    case 'guard.self':
+      return 'our own checker is unwell or stood still, so its verdict is void; the count stays and the next counted failure asks again'
+    case 'guard.dry_run':
+      return 'the rule only observes (dryRun)'
+    case 'node.breaker':
+      return 'too many nodes would leave service at once; a person decides'
+    case 'health.grace':
+      return 'the runner is in its start period'
+    case null:
+    case rule:
+      return 'it is only recorded'
+    default:
+      return `because of ${because}`
+  }
+}
+
+/** One decision: what it changed or would have changed, by which rule, and what it looked at. */
+export function tellDecision(decision: Decision): string {
+  const { from, to, rule, enforced, compared } = decision
+  const why = factOf(rule)
+  // A clock reading tells a person nothing; the guard that read it says so in words.
+  const read = compared.filter(({ name }) => name !== 'now')
+  const looked = read.length === 0 ? '' : `; looked at ${read.map(tellComparison).join(', ')}`
+  const moved = from === to ? `${from} stays` : `${from} → ${to}`
+  if (!enforced) return `${moved}, ${rule} is not enforced: ${tellWithheld(decision)}${looked}`
+  return `${moved} by ${rule}${why === undefined || isDoubt(decision) ? '' : `: ${why}`}${looked}`
+}
+
+/** True for a verdict that fleet guards were asked about: a doubt, not a fact. */
+export const isDoubt = ({ compared }: Decision): boolean =>
+  compared.some(({ name, option }) => name === 'out' && option === 'capPercent')

@@ -1,0 +1,143 @@
+/**
+ * Why a decision was taken: the causal chain in plain words, and the nearest policy under which it would not have been, proved by a
+ * replay. It reads the record; it never guesses.
+ */
+import type { Decision } from './decision.ts'
+import { describe, factOf, isDoubt, tellDecision } from './describe.ts'
+import type { HealthEvent } from './event.ts'
+import { type Counterfactual, nearestPolicy } from './nearest-policy.ts'
+import type { Recording } from './replay.ts'
+
+/** What is known about a subject: its decisions, the events they cite, and, for the proof, a recording that covers its life. */
+export interface History {
+  readonly decisions: readonly Decision[]
+  readonly events: readonly HealthEvent[]
+  readonly recording?: Recording | null
+  /** Events that no decision cites: those near the decision are shown beside it, as an Xid beside the 503 of its runner. */
+  readonly beside?: readonly HealthEvent[]
+}
+
+/** How far apart two accounts of one moment may be, in ms: a runner answers at once, a driver's word may come by the next sample. */
+const SAME_MOMENT_MS = 30_000
+
+/** One link of the chain. `type`: the event's type, or the rule of a decision. */
+export interface Link {
+  readonly seq: number
+  readonly at: number
+  readonly type: string
+  readonly text: string
+}
+
+/** Why, and what if. */
+export interface Explanation {
+  readonly kind: 'runner' | 'request' | 'node'
+  readonly id: string
+  readonly decision: Decision
+  readonly chain: readonly Link[]
+  /** null: no policy number would have changed it (a fact of death), or none could be proved. */
+  readonly counterfactual: Counterfactual | null
+}
+
+/** Decisions that only carry out an earlier one. */
+const consequences: ReadonlySet<string> = new Set([
+  'stop.exited',
+  'stop.grace',
+  'start.begun',
+  'start.granted',
+])
+
+/** Decisions that one chain shows at most, the newest. */
+const LINKS = 50
+
+/**
+ * The decisions that led to one. Of a runner: the same life, resting on the same events. Of a request: all its attempts. Of a node:
+ * since it was last healthy.
+ */
+function chainOf(history: History, decision: Decision): readonly Decision[] {
+  const cited = new Set(decision.events)
+  const { kind, id, incarnation } = decision.subject
+  const before = history.decisions.filter(
+    ({ subject, seq }) => subject.kind === kind && subject.id === id && seq <= decision.seq,
+  )
+  if (kind === 'request') return before.slice(-LINKS)
+  if (kind === 'node') {
+    const well = before.findLastIndex(({ to, seq }) => to === 'healthy' && seq < decision.seq)
+    return before.slice(well + 1).slice(-LINKS)
+  }
+  return before
+    .filter(
+      ({ subject, seq, events }) =>
+        subject.incarnation === incarnation &&
+        (seq === decision.seq || events.some((event) => cited.has(event))),
+    )
+    .slice(-LINKS)
+}
+
+/** Why no number of a policy would have decided otherwise; null when one might. */
+function beyondPolicy(decision: Decision): string | null {
+  const fact = factOf(decision.rule)
+  if (!decision.enforced) return null
+  if (isDoubt(decision))
+    return decision.rule === 'outcome.tcp_check'
+      ? 'no policy number would have changed this: the TCP check after an error was not answered in time, and one is enough'
+      : null
+  return fact === undefined
+    ? null
+    : 'no policy number would have changed this: it is a fact, not a doubt'
+}
+
+/** Explains the last verdict about a subject; null when nothing is known of it. */
+export function explain(
+  history: History,
+  subject: { readonly kind: 'runner' | 'request' | 'node'; readonly id: string },
+): Explanation | null {
+  const mine = history.decisions.filter(
+    (each) => each.subject.kind === subject.kind && each.subject.id === subject.id,
+  )
+  const decision = mine.findLast((each) => !consequences.has(each.rule)) ?? mine.at(-1)
+  if (decision === undefined) return null
+  const before = chainOf(history, decision)
+  const cited = new Set(before.flatMap((each) => each.events))
+  const links: (Link & { readonly order: number })[] = []
+  for (const event of history.beside ?? [])
+    if (!cited.has(event.seq ?? 0) && Math.abs(event.at - decision.at) <= SAME_MOMENT_MS)
+      links.push({
+        seq: event.seq ?? 0,
+        at: event.at,
+        type: event.type,
+        text: `at the same moment: ${describe(event)}`,
+        order: 0,
+      })
+  for (const event of history.events)
+    if (event.seq !== undefined && cited.has(event.seq))
+      links.push({
+        seq: event.seq,
+        at: event.at,
+        type: event.type,
+        text: describe(event),
+        order: 0,
+      })
+  for (const each of before)
+    links.push({
+      seq: each.events.at(-1) ?? 0,
+      at: each.at,
+      type: each.rule,
+      text: tellDecision(each),
+      order: each.seq,
+    })
+  links.sort((a, b) => a.at - b.at || a.seq - b.seq || a.order - b.order)
+  const counterfactual =
+    history.recording === undefined || history.recording === null
+      ? null
+      : nearestPolicy(history.recording, decision)
+  const chain: Link[] = links.map(({ order: _, ...link }) => link)
+  const beyond = counterfactual === null ? beyondPolicy(decision) : null
+  if (beyond !== null)
+    chain.push({
+      seq: decision.events.at(-1) ?? 0,
+      at: decision.at,
+      type: decision.rule,
+      text: beyond,
+    })
+  return { ...subject, decision, chain, counterfactual }
+}

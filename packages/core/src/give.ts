@@ -1,0 +1,70 @@
+/**
+ * What a step gives: orders, alerts, numbered decisions, and the one deadline of an app. It decides none of them.
+ */
+import type { Command } from './command.ts'
+import type { Decision } from './decision.ts'
+import { type AppRecord, type Fleet, type RunnerRecord, type Writable } from './state.ts'
+
+/** Orders that may repeat nothing: their id names the life. */
+export const life = (runner: RunnerRecord): string => `${runner.id}.${runner.incarnation}`
+
+/** Lets an incremental snapshot see a runner before it changes. */
+export function touch(fleet: Fleet, runner: RunnerRecord): void {
+  if (fleet.onChange !== null) fleet.onChange(runner)
+}
+
+/** Gives an order. */
+export function give(fleet: Fleet, command: Command): void {
+  fleet.commands.push(command)
+}
+
+/** Asks how many attempts are in flight on a runner that takes nothing new. */
+export function count(fleet: Fleet, runner: RunnerRecord): void {
+  const { id, incarnation } = runner
+  give(fleet, { type: 'count', id: `count:${life(runner)}:${fleet.seq}`, runner: id, incarnation })
+}
+
+/** Calls a probe in flight back: its answer would mean nothing. */
+export function cancelProbe(fleet: Fleet, runner: RunnerRecord): void {
+  if (runner.flying === 0) return
+  const { id, incarnation, flying: probe } = runner
+  give(fleet, {
+    type: 'probe.cancel',
+    id: `probe.cancel:${life(runner)}:${probe}`,
+    runner: id,
+    incarnation,
+    probe,
+  })
+  if (runner.flyingKind === 'regular') fleet.flying--
+  runner.flying = 0
+}
+
+/** Raises an alert; repeating it is the adapter's to limit. */
+export function alert(
+  fleet: Fleet,
+  name: Extract<Command, { type: 'alert' }>['name'],
+  kind: 'app' | 'node' | 'request' | 'gateway' | 'runner',
+  id: string,
+  text: string,
+): void {
+  const key = `${name}:${kind}:${id}`
+  const n = (fleet.alerted.get(key) ?? 0) + 1
+  if (fleet.alerted.size > 10_000) fleet.alerted.clear()
+  fleet.alerted.set(key, n)
+  give(fleet, { type: 'alert', id: `alert:${key}:${n}`, name, subject: { kind, id }, text })
+}
+
+/** Numbers a decision and keeps it for the result of this step. */
+export function push(fleet: Fleet, decision: Writable<Decision>): void {
+  decision.seq = ++fleet.decisionSeq
+  fleet.decisions.push(decision)
+}
+
+/** Sets the app's one deadline to the earliest of its own. */
+export function armApp(fleet: Fleet, app: AppRecord): void {
+  let due = Number.POSITIVE_INFINITY
+  for (const at of [app.due.guard, app.due.start, app.due.pool, app.due.stable])
+    if (at < due) due = at
+  if (due === Number.POSITIVE_INFINITY) fleet.deadlines.clear(app.slot)
+  else fleet.deadlines.set(app.slot, due)
+}

@@ -1,0 +1,82 @@
+/** Nodes as JSON and back. What can be derived (the heap of deadlines' order, who sits where) is rebuilt by whoever restores. */
+import { HealthError } from './error.ts'
+import type { Deadlines } from './deadline.ts'
+import { createBreaker, type BreakerState } from './node-breaker.ts'
+import type { NodePolicy } from './node-policy.ts'
+import type { NodeRecord, Tenant, DeviceRecord } from './node-record.ts'
+import { deadlineKey, deadlineKinds, nodeTable } from './node-turn.ts'
+
+const FORMAT = 1
+
+interface NodeRow extends Omit<NodeRecord, 'configuration' | 'context' | 'devices' | 'tenants'> {
+  readonly word: string
+  readonly context: Omit<NodeRecord['context'], 'policy'>
+  readonly devices: readonly DeviceRecord[]
+  readonly tenants: readonly Tenant[]
+  /** By kind; null: none. */
+  readonly deadlines: readonly (number | null)[]
+}
+
+interface NodesSnapshot {
+  readonly format: number
+  readonly breaker: BreakerState
+  readonly nodes: readonly NodeRow[]
+  readonly tunables: Readonly<Record<string, unknown>> | null
+}
+
+/** Everything, detached from the originals. */
+export function writeNodes(
+  nodes: readonly NodeRecord[],
+  breaker: BreakerState,
+  deadlines: Deadlines,
+  tunables: NodesSnapshot['tunables'] = null,
+): unknown {
+  const snapshot: NodesSnapshot = {
+    format: FORMAT,
+    breaker,
+    tunables,
+    nodes: nodes.map((node) => {
+      const { configuration, context, devices, tenants, ...rest } = node
+      const { policy: _policy, ...remembered } = context
+      return {
+        ...rest,
+        word: configuration.word,
+        context: remembered,
+        devices: [...devices.values()],
+        tenants: [...tenants.values()],
+        deadlines: deadlineKinds.map((kind) => {
+          const due = deadlines.due(deadlineKey(node.slot, kind))
+          return Number.isFinite(due) ? due : null
+        }),
+      }
+    }),
+  }
+  return JSON.parse(JSON.stringify(snapshot))
+}
+
+/** Reads a snapshot; `add` gets each node with its deadlines by kind. Throws HEALTH_SNAPSHOT_FORMAT. */
+export function readNodes(
+  snapshot: unknown,
+  policy: NodePolicy,
+  add: (node: NodeRecord, deadlines: readonly (number | null)[]) => void,
+): BreakerState {
+  const { format, nodes, breaker } = (snapshot ?? {}) as Partial<NodesSnapshot>
+  if (format !== FORMAT || !Array.isArray(nodes))
+    throw new HealthError('HEALTH_SNAPSHOT_FORMAT', 'This is not a snapshot of nodes of format 1.')
+  for (const row of JSON.parse(JSON.stringify(nodes)) as NodeRow[]) {
+    const { word, context, devices, tenants, deadlines, ...rest } = row
+    const record: NodeRecord = {
+      ...rest,
+      configuration: nodeTable.find(word),
+      context: { ...context, policy },
+      devices: new Map(
+        devices.map((device) => [device.uuid, { ...device, left: device.left ?? null }]),
+      ),
+      tenants: new Map(tenants.map((tenant) => [tenant.runner, tenant])),
+    }
+    add(record, deadlines)
+  }
+  return breaker === undefined
+    ? createBreaker()
+    : (JSON.parse(JSON.stringify(breaker)) as BreakerState)
+}

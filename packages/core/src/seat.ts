@@ -1,0 +1,304 @@
+/**
+ * Seats: the live load of a fleet, by small numbers. Who accepts work, in the order of belief and age, and rings of equally loaded
+ * runners, least recently used first. Changed one runner at a time, so that nothing grows with the fleet. It chooses nobody.
+ */
+import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
+import { traits } from './word.ts'
+
+/** Runners by how well we believe in them: ready, verifying, doubted. */
+export const TIERS = 3
+
+/** The seats of one app. */
+export interface Row {
+  readonly app: AppRecord
+  /** Accepting runners by tier, each by age. Concatenated they are the order; its first `eligible` get new work. */
+  readonly order: readonly number[][]
+  eligible: number
+  /** Slots that are free on the eligible. */
+  slots: number
+  /** Ring heads by tier and level (attempts in flight); -1 when empty. */
+  readonly heads: Int32Array[]
+  inFlight: number
+  waiting: number
+  queued: number
+  /** Grants since the queue last had its turn. */
+  turns: number
+  /** Seats whose counters changed since they were last told, each once. */
+  readonly touched: number[]
+  changed: boolean
+  readonly byHint: Map<string, Set<number>>
+}
+
+/** The live load of a fleet. */
+export class Load {
+  readonly rows = new Map<AppRecord, Row>()
+  readonly records: (RunnerRecord | null)[] = []
+  readonly free: number[] = []
+  inFlight = new Int32Array(64)
+  started = new Int32Array(64)
+  ended = new Int32Array(64)
+  served = new Int32Array(64)
+  /** 1 for a seat that is on the list of the touched. */
+  touched = new Int32Array(64)
+  next = new Int32Array(64).fill(-1)
+  previous = new Int32Array(64).fill(-1)
+  /** Level of the ring in which a seat stands; -1 when in none. */
+  ring = new Int32Array(64).fill(-1)
+  /** Tier in whose order a seat stands; -1 when it accepts nothing. */
+  tier = new Int32Array(64).fill(-1)
+  hints: (readonly string[] | null)[] = []
+  /** Something began to wait: the pool should hear of it now. */
+  urgent = false
+}
+
+const seatsOf = new WeakMap<RunnerRecord, number>()
+
+/** The load of a fleet; empty at first. */
+export function loadOf(fleet: Fleet): Load {
+  return (fleet.load ??= new Load())
+}
+
+/** The row of an app. */
+export function rowOf(load: Load, app: AppRecord): Row {
+  let { row } = app
+  if (row === null) {
+    row = {
+      app,
+      order: Array.from({ length: TIERS }, () => []),
+      eligible: 0,
+      slots: 0,
+      heads: Array.from({ length: TIERS }, () => new Int32Array(8).fill(-1)),
+      inFlight: 0,
+      waiting: 0,
+      queued: 0,
+      turns: 0,
+      touched: [],
+      changed: false,
+      byHint: new Map(),
+    }
+    load.rows.set(app, row)
+    app.row = row
+    app.seatsStale = true
+  }
+  return row
+}
+
+function grow(load: Load, seat: number): void {
+  if (seat < load.inFlight.length) return
+  const size = load.inFlight.length * 2
+  const wider = (old: Int32Array, fill: number): Int32Array<ArrayBuffer> => {
+    const array = new Int32Array(size).fill(fill)
+    array.set(old)
+    return array
+  }
+  for (const name of ['inFlight', 'started', 'ended', 'served', 'touched'] as const)
+    load[name] = wider(load[name], 0)
+  for (const name of ['next', 'previous', 'ring', 'tier'] as const)
+    load[name] = wider(load[name], -1)
+}
+
+/** The seat of a runner that is on the books; a new one when it has none. */
+export function seatOf(load: Load, runner: RunnerRecord): number {
+  let seat = seatsOf.get(runner)
+  if (seat !== undefined && load.records[seat] === runner) return seat
+  seat = load.free.pop() ?? load.records.length
+  grow(load, seat)
+  load.records[seat] = runner
+  load.hints[seat] = null
+  load.inFlight[seat] = load.started[seat] = load.ended[seat] = load.served[seat] = 0
+  seatsOf.set(runner, seat)
+  return seat
+}
+
+/** The seat that a runner has; -1 when it has none. */
+export function seatIfAny(load: Load | undefined, runner: RunnerRecord): number {
+  const seat = seatsOf.get(runner)
+  return load !== undefined && seat !== undefined && load.records[seat] === runner ? seat : -1
+}
+
+/** Its counters are to be told. */
+export function mark(load: Load, row: Row, seat: number): void {
+  if (load.touched[seat] === 1) return
+  load.touched[seat] = 1
+  row.touched.push(seat)
+}
+
+/** Frees the seat of a runner that is off the books and holds nothing. */
+export function vacate(load: Load, row: Row, seat: number): void {
+  const runner = load.records[seat]
+  if (runner === null || runner === undefined || load.inFlight[seat]! > 0) return
+  if (traits(runner.configuration).stage !== 'gone') return
+  remove(load, row, seat)
+  forgetHints(load, row, seat)
+  load.records[seat] = null
+  load.free.push(seat)
+  // Whoever sits here next is marked anew.
+  if (load.touched[seat] === 1) row.touched.splice(row.touched.indexOf(seat), 1)
+  load.touched[seat] = 0
+}
+
+const freeSlots = (load: Load, row: Row, seat: number): number =>
+  Math.max(0, row.app.policy.maxMultiplexing - load.inFlight[seat]!)
+
+/** Leaves its ring: it gets no new work. */
+export function leave(load: Load, row: Row, seat: number): void {
+  const ring = load.ring[seat]!
+  if (ring < 0) return
+  const heads = row.heads[load.tier[seat]!]!
+  const next = load.next[seat]!
+  const previous = load.previous[seat]!
+  if (next === seat) heads[ring] = -1
+  else {
+    load.next[previous] = next
+    load.previous[next] = previous
+    if (heads[ring] === seat) heads[ring] = next
+  }
+  load.ring[seat] = -1
+  row.slots -= freeSlots(load, row, seat)
+}
+
+/** Joins the ring of its level at the end: the head is the least recently used. */
+export function join(load: Load, row: Row, seat: number): void {
+  const tier = load.tier[seat]!
+  const level = Math.min(load.inFlight[seat]!, row.app.policy.maxMultiplexing)
+  let heads = row.heads[tier]!
+  if (level >= heads.length) {
+    const wider = new Int32Array(level * 2).fill(-1)
+    wider.set(heads)
+    row.heads[tier] = heads = wider
+  }
+  const head = heads[level]!
+  if (head < 0) {
+    heads[level] = load.next[seat] = load.previous[seat] = seat
+  } else {
+    const tail = load.previous[head]!
+    load.next[tail] = load.previous[head] = seat
+    load.next[seat] = head
+    load.previous[seat] = tail
+  }
+  load.ring[seat] = level
+  row.slots += freeSlots(load, row, seat)
+}
+
+/** The tier of a runner; -1 when it takes no work. In panic ready and suspect are alike. */
+function tierOf(runner: RunnerRecord): number {
+  const { accepting, ready, verifying } = traits(runner.configuration)
+  if (!accepting || runner.place.current !== runner) return -1
+  return ready || runner.app.panic ? 0 : verifying ? 1 : 2
+}
+
+/** Where a runner of this age stands, or would stand, in the order of its tier. */
+function indexOf(load: Load, order: readonly number[], age: number): number {
+  let from = 0
+  let to = order.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (load.records[order[middle]!]!.place.number < age) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
+/** How many stand before a tier. */
+function before(row: Row, tier: number): number {
+  let count = 0
+  for (let i = 0; i < tier; i++) count += row.order[i]!.length
+  return count
+}
+
+/** The seat at a place of the whole order. */
+function seatAt(row: Row, index: number): number {
+  let rest = index
+  for (const order of row.order) {
+    if (rest < order.length) return order[rest]!
+    rest -= order.length
+  }
+  return -1
+}
+
+function insert(load: Load, row: Row, seat: number, tier: number): void {
+  const order = row.order[tier]!
+  const index = indexOf(load, order, load.records[seat]!.place.number)
+  // Runners come in the order of age: the usual insertion is at the end.
+  if (index === order.length) order.push(seat)
+  else order.splice(index, 0, seat)
+  load.tier[seat] = tier
+  if (before(row, tier) + index >= row.eligible) return
+  join(load, row, seat)
+  leave(load, row, seatAt(row, row.eligible))
+}
+
+function remove(load: Load, row: Row, seat: number): void {
+  const tier = load.tier[seat]!
+  if (tier < 0) return
+  const order = row.order[tier]!
+  let index = indexOf(load, order, load.records[seat]!.place.number)
+  // A runner and its successor share a place while one hands over to the other.
+  while (order[index] !== seat) index++
+  if (before(row, tier) + index < row.eligible) {
+    leave(load, row, seat)
+    row.eligible--
+  }
+  order.splice(index, 1)
+  load.tier[seat] = -1
+}
+
+/** Looks again at one runner. */
+function reseat(load: Load, row: Row, runner: RunnerRecord): void {
+  const tier = tierOf(runner)
+  let seat = seatIfAny(load, runner)
+  if (seat < 0) {
+    if (tier < 0) return
+    seat = seatOf(load, runner)
+  }
+  if (load.tier[seat] !== tier) {
+    remove(load, row, seat)
+    if (tier >= 0) insert(load, row, seat, tier)
+  }
+  if (tier < 0) vacate(load, row, seat)
+}
+
+/** Brings the seats of an app up to what its last steps changed: one runner at a time, or all when there is no telling. */
+export function refresh(load: Load, row: Row): void {
+  const { app } = row
+  if (app.seatsStale) {
+    for (let seat = 0; seat < load.records.length; seat++) {
+      const runner = load.records[seat]
+      if (runner === null || runner === undefined || runner.app !== app) continue
+      load.ring[seat] = load.tier[seat] = -1
+      vacate(load, row, seat)
+    }
+    for (const order of row.order) order.length = 0
+    for (const heads of row.heads) heads.fill(-1)
+    row.eligible = row.slots = 0
+    const sorted = app.runners.toSorted((a, b) => a.place.number - b.place.number)
+    for (const runner of sorted) reseat(load, row, runner)
+    app.seatsStale = false
+  } else for (const runner of app.reseated) reseat(load, row, runner)
+  app.reseated.length = 0
+}
+
+/** Lets exactly the first `count` runners of the order take new work. */
+export function enlist(load: Load, row: Row, count: number): void {
+  const wanted = Math.min(count, before(row, TIERS))
+  while (row.eligible < wanted) join(load, row, seatAt(row, row.eligible++))
+  while (row.eligible > wanted) leave(load, row, seatAt(row, --row.eligible))
+}
+
+/** Forgets the hints of a seat. */
+export function forgetHints(load: Load, row: Row, seat: number): void {
+  for (const hint of load.hints[seat] ?? []) {
+    const set = row.byHint.get(hint)
+    set?.delete(seat)
+    if (set?.size === 0) row.byHint.delete(hint)
+  }
+  load.hints[seat] = null
+}
+
+/** Drops the row of an app that is off the books, with its seats. */
+export function dismiss(load: Load, row: Row): void {
+  for (let seat = 0; seat < load.records.length; seat++)
+    if (load.records[seat]?.app === row.app) vacate(load, row, seat)
+  load.rows.delete(row.app)
+  row.app.row = null
+}

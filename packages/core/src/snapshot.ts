@@ -1,0 +1,218 @@
+/**
+ * The fleet's value as JSON, and back. It holds only what cannot be derived: counters, queues and heaps are rebuilt and must come
+ * out equal. Taken at any point, saved and restored, it changes nothing afterwards.
+ */
+import { HealthError } from './error.ts'
+import { nodeOptions, resolveNodes } from './node-bond.ts'
+import { Nodes } from './nodes.ts'
+import { limitProbes } from './probe.ts'
+import { resolvePolicy } from './policy.ts'
+import { type PolicyOptions } from './tunable.ts'
+import {
+  AppRecord,
+  Fleet,
+  type Place,
+  type RunnerHandle,
+  RunnerRecord,
+  runnerTable,
+  type Writable,
+} from './state.ts'
+import type { RunnerContext } from './runner.ts'
+import { traits } from './word.ts'
+import {
+  type AppRow,
+  FORMAT,
+  type RunnerRow,
+  type Snapshot,
+  appRow,
+  header,
+  pick,
+  plain,
+  plainApp,
+  runnerRow,
+} from './snapshot-row.ts'
+
+/** The whole fleet as plain JSON data. */
+export function snapshot(fleet: Fleet): Snapshot {
+  return {
+    ...header(fleet),
+    apps: [...fleet.apps.values()].map((app) =>
+      appRow(
+        fleet,
+        app,
+        app.runners.map((runner) => runnerRow(fleet, runner)),
+      ),
+    ),
+  }
+}
+
+/** A fleet from a snapshot. Throws HEALTH_SNAPSHOT_FORMAT for anything else, a newer format included. */
+export function restore(json: unknown): Fleet {
+  const saved = json as Snapshot
+  if (
+    typeof json !== 'object' ||
+    json === null ||
+    saved.format !== FORMAT ||
+    !Array.isArray(saved.apps)
+  )
+    throw new HealthError(
+      'HEALTH_SNAPSHOT_FORMAT',
+      `This snapshot has format ${String((json as { format?: unknown } | null)?.format)}; this version reads ${FORMAT}.`,
+    )
+  const fleet = new Fleet(saved.seed, saved.policy)
+  fleet.nodes = Nodes.restore(saved.nodes, { seed: saved.seed })
+  fleet.now = saved.at
+  fleet.seq = saved.seq
+  fleet.decisionSeq = saved.decisions
+  fleet.globalOverrides = { ...saved.overrides }
+  fleet.nodePolicy = resolveNodes(fleet)
+  fleet.window = { ...saved.window, slots: [...saved.window.slots] }
+  fleet.lastWindow = { ...saved.lastWindow, slots: [...saved.lastWindow.slots] }
+  fleet.control = saved.control
+  fleet.unwellAlerted = saved.unwell
+  fleet.stoodStillAt = saved.stoodStillAt
+  fleet.wallOffset = saved.wallOffset
+  fleet.shuttingDown = saved.shuttingDown
+  for (const [key, n] of saved.alerted) fleet.alerted.set(key, n)
+  for (let slot = 0; slot < saved.slots; slot++) fleet.owners.push(null)
+  fleet.freeSlots.push(...saved.freeSlots)
+  for (const row of saved.apps) restoreApp(fleet, row)
+  limitProbes(fleet)
+  return fleet
+}
+
+function restoreApp(fleet: Fleet, row: AppRow): void {
+  const policy = resolvePolicy(
+    row.options,
+    {
+      ...fleet.globalPolicy,
+      ...row.policy,
+      ...fleet.globalOverrides,
+      ...row.overrides,
+    } as PolicyOptions,
+    nodeOptions,
+  )
+  const app = new AppRecord(row.id, row.slot, row.options, row.policy, policy, row.revision)
+  Object.assign(app, pick(row, plainApp), {
+    overrides: { ...row.overrides },
+    recentFails: [...row.recentFails],
+  })
+  fleet.apps.set(app.id, app)
+  fleet.owners[app.slot] = app
+  app.gone.push(...row.gone)
+  const places = new Map<number, Place>()
+  for (const saved of row.places) {
+    const place: Place = { ...saved, current: null, next: null }
+    places.set(place.number, place)
+    app.places.push(place)
+    if (place.established) app.established++
+    if (place.out) app.outs++
+  }
+  for (const saved of row.runners) restoreRunner(fleet, app, saved, places)
+  const find = (id: string | null): RunnerRecord | null =>
+    id === null ? null : (fleet.runners.get(id) ?? null)
+  for (const saved of row.places) {
+    const place = places.get(saved.number)!
+    place.current = find(saved.current)
+    place.next = find(saved.next)
+  }
+  app.starting.push(...row.starting.map(find).filter((runner) => runner !== null))
+  app.trial = find(row.trial)
+  app.canary = find(row.canary)
+  app.canaryPlace = row.canaryPlace === null ? null : (places.get(row.canaryPlace) ?? null)
+  app.held = row.held.map(find).filter((runner) => runner !== null)
+  const [guard, start, pool, stable, own] = row.due
+  Object.assign(app.due, {
+    guard: guard ?? Number.NaN,
+    start: start ?? Number.NaN,
+    pool: pool ?? Number.NaN,
+    stable: stable ?? Number.NaN,
+  })
+  if (own !== null && own !== undefined) fleet.deadlines.set(app.slot, own)
+}
+
+function restoreRunner(
+  fleet: Fleet,
+  app: AppRecord,
+  row: RunnerRow,
+  places: ReadonlyMap<number, Place>,
+): void {
+  const context = { ...row.context, policy: app.policy } as Writable<RunnerContext>
+  // A place may be closed while its runner is still ending.
+  const place = places.get(row.place) ?? {
+    number: row.place,
+    current: null,
+    lost: null,
+    next: null,
+    established: false,
+    ready: false,
+    refused: false,
+    out: false,
+    handover: null,
+    url: row.fixedUrl,
+  }
+  const runner = new RunnerRecord(
+    row.slot as RunnerHandle,
+    row.id,
+    app,
+    place,
+    runnerTable.find(row.word),
+    context,
+    row.fixedUrl,
+    row.since,
+  )
+  Object.assign(runner, pick(row, plain))
+  fleet.owners[runner.slot] = runner
+  fleet.runners.set(runner.id, runner)
+  app.runners.push(runner)
+  const { calm, doubted, draining } = traits(runner.configuration)
+  runner.watch = calm ? 0 : 1
+  if (doubted) app.suspects++
+  if (draining) app.draining++
+  app.working += runner.counted
+  if (runner.flying > 0 && runner.flyingKind === 'regular') fleet.flying++
+  const [deadline, probe, heartbeat, exclusive, handover] = row.due
+  if (deadline !== null && deadline !== undefined) fleet.deadlines.set(runner.slot, deadline)
+  if (probe !== null && probe !== undefined) fleet.probes.set(runner.slot, probe)
+  if (heartbeat !== null && heartbeat !== undefined) fleet.rare.set(runner.slot * 3, heartbeat)
+  if (exclusive !== null && exclusive !== undefined) fleet.rare.set(runner.slot * 3 + 1, exclusive)
+  if (handover !== null && handover !== undefined) fleet.rare.set(runner.slot * 3 + 2, handover)
+}
+
+/** Writes a snapshot in slices, so that no pause grows with the fleet; the result is the fleet at the moment it began. */
+export interface SnapshotWriter {
+  /** Writes up to `rows` more runners; the whole when done, else null. */
+  slice(rows: number): Snapshot | null
+}
+
+/** Begins an incremental snapshot. Runners that `step` changes meanwhile are written first, as they were. */
+export function beginSnapshot(fleet: Fleet): SnapshotWriter {
+  const head = header(fleet)
+  const apps = [...fleet.apps.values()]
+  const heads = apps.map((app) => appRow(fleet, app, []))
+  const members = apps.map((app) => app.runners.slice())
+  const rows: RunnerRow[][] = apps.map(() => [])
+  /** Rows of runners that changed before their turn, as they were. */
+  const early = new Map<RunnerRecord, RunnerRow>()
+  const save = (runner: RunnerRecord): void => {
+    if (!early.has(runner)) early.set(runner, runnerRow(fleet, runner))
+  }
+  let at = 0
+  fleet.onChange = save
+  return {
+    slice(count) {
+      for (let left = count; at < members.length;) {
+        const [list, done] = [members[at]!, rows[at]!]
+        while (done.length < list.length && left > 0) {
+          const runner = list[done.length]!
+          done.push(early.get(runner) ?? runnerRow(fleet, runner))
+          left--
+        }
+        if (done.length < list.length) return null
+        at++
+      }
+      if (fleet.onChange === save) fleet.onChange = null
+      return { ...head, apps: heads.map((app, i) => ({ ...app, runners: rows[i]! })) }
+    },
+  }
+}

@@ -1,0 +1,235 @@
+/** Why something was decided, in words that need no source code: runners, requests, nodes, and what was withheld. */
+import { describe, expect, test } from 'vitest'
+import {
+  type Decision,
+  describe as tell,
+  eventShapes,
+  explain,
+  type Explanation,
+  type HealthEvent,
+  NEW_RECORD,
+} from '../src/index.ts'
+import { CHECK, ready, Stage } from './stage.ts'
+
+const why = (stage: Stage, n = 1): Explanation =>
+  explain(
+    {
+      decisions: stage.decisions,
+      events: stage.journal,
+      recording: { start: null, policy: {}, seed: 1, events: stage.journal },
+    },
+    { kind: 'runner', id: stage.id(n) },
+  )!
+const lines = ({ chain }: Explanation): readonly string[] => chain.map(({ text }) => text)
+
+test('three failed checks: the strikes, the verdict, and the nearest policy', () => {
+  const stage = ready(2)
+  stage.wait(30)
+  stage.openAll()
+  for (let n = 0; n < 3; n++) stage.strike(1, { why: 'timeout' })
+  const explained = why(stage)
+  expect(explained.decision).toMatchObject({ rule: 'health.threshold', to: 'stopping' })
+  expect(explained.chain.map(({ type }) => type)).toEqual([
+    'probe.failed',
+    'health.fail',
+    'probe.failed',
+    'probe.failed',
+    'health.threshold',
+  ])
+  expect(lines(explained)[0]).toBe('regular check failed: timeout after 0 s')
+  expect(lines(explained)[4]).toMatch(
+    /^failing → stopping by health\.threshold; looked at age .*failures 3 >= 3 \(failureThreshold\)/,
+  )
+  expect(explained.counterfactual).toEqual({ option: 'failureThreshold', actual: 3, needed: 4 })
+})
+
+test('a runner just past its start period: the nearest number is the start period, to the millisecond', () => {
+  const healthCheck = { ...CHECK, startPeriodSeconds: 60 }
+  const stage = new Stage({ options: { minConcurrency: 1, maxConcurrency: 1, healthCheck } })
+  stage.begin()
+  const begun = stage.at
+  stage.answer('probe.passed')
+  const strikes: number[] = []
+  while (strikes.length < 3) {
+    stage.untilProbe()
+    const before = stage.runner().context.strikes.length
+    stage.answer('probe.failed', 1, { why: 'status' })
+    const after = stage.fleet.runners.get(stage.id())?.context.strikes.length ?? 3
+    if (after > before) strikes.push(stage.at - begun)
+  }
+  expect(why(stage).counterfactual).toEqual({
+    option: 'startPeriodSeconds',
+    actual: 60,
+    needed: (strikes[0]! + 1) / 1000,
+  })
+})
+
+test.for([
+  ['a 503', (stage: Stage) => stage.end('server_error'), 'a 503 says that the runner is broken'],
+  ['a crash', (stage: Stage) => stage.exit(), 'the process ended while it was serving'],
+  ['an order', (stage: Stage) => stage.order('order.kill'), 'kill ordered by somebody'],
+  [
+    'a stop header',
+    (stage: Stage) => stage.end('healthy', 1, { headers: { stop: true } }),
+    'the runner asked to be stopped',
+  ],
+] as const)(
+  '%s is a fact: no number would have changed it, and it says why',
+  ([, happens, because]) => {
+    const stage = ready(2)
+    happens(stage)
+    const explained = why(stage)
+    expect(explained.counterfactual).toBeNull()
+    expect(lines(explained).join('\n')).toContain(because)
+    expect(lines(explained).at(-1)).toBe(
+      'no policy number would have changed this: it is a fact, not a doubt',
+    )
+  },
+)
+
+test('a TCP check that timed out is a doubt, and still no number would have changed it', () => {
+  const stage = ready(3)
+  stage.end('error')
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  const explained = why(stage)
+  expect(explained.decision).toMatchObject({ rule: 'outcome.tcp_check', to: 'stopping' })
+  expect(explained.counterfactual).toBeNull()
+  expect(lines(explained).at(-1)).toContain('the TCP check after an error was not answered in time')
+  expect(lines(explained).join('\n')).not.toContain('it is a fact')
+})
+
+test('a TCP check that was refused is a fact', () => {
+  const stage = ready(3)
+  stage.end('error')
+  stage.answer('probe.failed', 1, { why: 'refused' })
+  expect(lines(why(stage)).at(-1)).toContain('it is a fact, not a doubt')
+})
+
+describe('what was withheld says why, and what becomes of it', () => {
+  const withheld = (policy: Record<string, unknown>): Explanation => {
+    const stage = ready(4, { policy: { doubtPerSecond: 1000, doubtBurst: 1000, ...policy } })
+    stage.wait(30)
+    stage.openAll()
+    for (const n of [1, 2]) stage.sick.set(n, 'status')
+    const last = (): Decision | undefined => stage.decisions.findLast(({ enforced }) => !enforced)
+    stage.run(90, () => last() !== undefined)
+    const n = [1, 2].find((each) => stage.id(each) === last()?.subject.id)!
+    return why(stage, n)
+  }
+
+  test.for([
+    [
+      { capPercent: 0, capMin: 0 },
+      'failing → held',
+      '1 places of the app would be out and 0 may be',
+    ],
+    [
+      { capPercent: 100, doubtPerSecond: 0.001, doubtBurst: 1 },
+      'failing → held',
+      'endings by doubt come too fast (doubtPerSecond, doubtBurst); it keeps its work',
+    ],
+    [{ dryRun: ['health.threshold'] }, 'failing stays', 'the rule only observes (dryRun)'],
+  ] as const)('%j', ([policy, moved, words]) => {
+    const explained = withheld(policy)
+    expect(explained.decision.enforced).toBe(false)
+    const text = lines(explained).at(-1)!
+    expect(text).toContain(`${moved}, health.threshold is not enforced: `)
+    expect(text).toContain(words)
+    // The rule's own numbers would still have decided otherwise; the guard's are never blamed.
+    expect(explained.counterfactual).toEqual({ option: 'failureThreshold', actual: 3, needed: 4 })
+  })
+
+  test('a failure in the start period', () => {
+    const stage = new Stage({ options: { minConcurrency: 1, maxConcurrency: 1 } })
+    stage.begin()
+    stage.answer('probe.passed')
+    stage.answer('probe.failed', 1, { why: 'status' })
+    expect(lines(why(stage)).at(-1)).toContain(
+      'health.grace is not enforced: the runner is in its start period',
+    )
+  })
+})
+
+test('a request shows all its attempts', () => {
+  const stage = ready(3)
+  stage.end('server_error', 1, {
+    mode: 'queue',
+    request: 'q-7',
+    record: { ...NEW_RECORD, attempts: 1 },
+  })
+  stage.end('healthy', 2, {
+    mode: 'queue',
+    request: 'q-7',
+    attempt: 2,
+    record: { ...NEW_RECORD, attempts: 2 },
+  })
+  const explained = explain(
+    { decisions: stage.decisions, events: stage.journal },
+    { kind: 'request', id: 'q-7' },
+  )!
+  expect(explained.chain.map(({ type }) => type)).toEqual([
+    'attempt.ended',
+    'retry.table',
+    'attempt.ended',
+    'retry.one_outcome',
+  ])
+  expect(lines(explained)[0]).toBe('attempt 1 of request q-7 ended: server_error, status 503')
+  expect(lines(explained)[1]).toMatch(/^leased → queued by retry\.table; looked at attempts 1 < 10/)
+})
+
+test('a node shows everything since it was last healthy', () => {
+  const stage = ready(1)
+  const node = { node: 'n1', device: 'GPU-1' }
+  stage.tell({
+    type: 'node.configured',
+    node: 'n1',
+    devices: ['GPU-1'],
+    canReset: false,
+    canReboot: false,
+    canValidate: false,
+  })
+  stage.tell({ type: 'order.cordon', node: 'n1', by: 'ada' })
+  stage.tell({ type: 'order.uncordon', node: 'n1', by: 'ada' })
+  stage.wait(120)
+  stage.tell({ type: 'gpu.lost', ...node, detail: 'no answer' })
+  const explained = explain(
+    { decisions: stage.decisions, events: stage.journal },
+    { kind: 'node', id: 'n1' },
+  )!
+  const text = lines(explained).join('\n')
+  expect(text).toContain('device GPU-1 does not answer: no answer')
+  const since = stage.decisions
+    .filter(({ subject }) => subject.id === 'n1')
+    .findLastIndex(({ to }) => to === 'healthy')
+  expect(text.includes('ordered by ada')).toBe(since < 0)
+})
+
+test('nothing is known of a subject without decisions', () => {
+  expect(explain({ decisions: [], events: [] }, { kind: 'runner', id: 'nobody' })).toBeNull()
+})
+
+test('every event has a text of its own, without a wire name in it', () => {
+  const sample: Readonly<Record<string, unknown>> = {
+    text: 'x',
+    texts: ['x'],
+    count: 1,
+    counts: [1],
+    ms: 1,
+    flag: true,
+    object: {},
+    objects: [{}],
+  }
+  for (const [type, { fields }] of Object.entries(eventShapes)) {
+    if (type === 'time.passed') continue
+    const event: Record<string, unknown> = { type, at: 0 }
+    for (const [name, kind] of Object.entries(fields)) {
+      const plain = kind.replace(/\?$|\|null$/, '')
+      event[name] = plain.startsWith('one of ') ? plain.slice(7).split(',')[0] : sample[plain]
+    }
+    const text = tell(event as unknown as HealthEvent)
+    expect([type, text.includes(type) || text.includes('undefined') || text === '']).toEqual([
+      type,
+      false,
+    ])
+  }
+})

@@ -1,0 +1,281 @@
+/** Semantics 7: guards count after the action, say so, and hold back doubt, never facts. */
+import { expect, test } from 'vitest'
+import type { PolicyOptions } from '../src/index.ts'
+import { ready, type Stage } from './stage.ts'
+
+const fast: PolicyOptions = { doubtPerSecond: 1000, doubtBurst: 1000, panicMin: 1000 }
+/** Makes runners sick until each was judged: held, or on its way out. */
+function condemn(stage: Stage, ...all: readonly number[]): void {
+  for (const n of all) stage.sick.set(n, 'status')
+  const judged = (n: number): boolean => !/^(idle|busy|failing)/.test(stage.word(n))
+  expect(stage.run(90, () => all.every(judged))).toBe(true)
+}
+const leaves = (stage: Stage, n: number): boolean => /^(stopping|killing|gone)/.test(stage.word(n))
+const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i + 1)
+const app = (stage: Stage) => stage.fleet.apps.get('demo/app')!
+const reading = (stage: Stage, name: string, n: number) =>
+  stage.decisions
+    .findLast(
+      ({ subject, to }) =>
+        subject.id === stage.id(n) && ['held', 'stopping', 'failing'].includes(to.split('+')[0]!),
+    )!
+    .compared.find((each) => each.name === name)
+
+test.for([
+  { size: 1, percent: 20, least: 1, lost: 1 },
+  { size: 4, percent: 20, least: 1, lost: 1 },
+  { size: 10, percent: 20, least: 1, lost: 2 },
+  { size: 9, percent: 50, least: 1, lost: 4 },
+  { size: 5, percent: 0, least: 0, lost: 0 },
+  { size: 5, percent: 0, least: 2, lost: 2 },
+])(
+  'guard.cap: of $size runners at $percent % and at least $least, $lost may be out by doubt',
+  ({ size, percent, least, lost }) => {
+    const stage = ready(size, { policy: { ...fast, capPercent: percent, capMin: least } })
+    const all = range(Math.min(size, lost + 2))
+    condemn(stage, ...all)
+    expect(all.filter((n) => leaves(stage, n))).toHaveLength(lost)
+    const withheld = stage.decisions.find(({ to }) => to === 'held')
+    const out = withheld?.compared.find(({ name }) => name === 'out')
+    const held = ['guard.cap', 'health.threshold', false, 0]
+    const most = Math.max(least, Math.floor((percent / 100) * size))
+    expect([
+      withheld?.because,
+      withheld?.rule,
+      withheld?.enforced,
+      withheld?.commands.length,
+    ]).toEqual(lost < size ? held : held.map(() => undefined))
+    expect([out?.value, out?.op, out?.threshold, out?.option]).toEqual(
+      lost < size ? [lost + 1, '<=', most, 'capPercent'] : held.map(() => undefined),
+    )
+  },
+)
+
+test('a runner and its successor are one place: the held one goes when the successor of the first is ready', () => {
+  const stage = ready(4, { policy: fast })
+  condemn(stage, 1, 2, 3)
+  const [first] = [1, 2, 3].filter((n) => leaves(stage, n))
+  const waiting = [1, 2, 3].filter((n) => stage.word(n) === 'held')
+  expect([first === undefined, waiting.length]).toEqual([false, 2])
+  const [oldest] = app(stage).held
+  stage.exit(first)
+  expect(waiting.map((n) => stage.word(n))).toEqual(['held', 'held'])
+  stage.open(5)
+  const next = waiting.filter((n) => leaves(stage, n))
+  expect(next.map((n) => stage.id(n))).toEqual([oldest!.id])
+  expect(stage.said(next[0])).toEqual(['held → stopping health.threshold'])
+})
+
+test('facts are never held: with the cap spent a 503, a crash and a manual failure end at once', () => {
+  const stage = ready(6, { policy: { ...fast, capMin: 0, capPercent: 0 } })
+  condemn(stage, 1)
+  expect(stage.word(1)).toBe('held')
+  stage.end('server_error', 2)
+  stage.exit(3)
+  stage.end('healthy', 4, { headers: { check: true } })
+  stage.answer('probe.failed', 4)
+  stage.end('error', 5)
+  stage.answer('probe.failed', 5, { why: 'refused' })
+  expect([2, 3, 4, 5].map((n) => stage.word(n))).toEqual([
+    'stopping',
+    'gone',
+    'stopping',
+    'stopping',
+  ])
+})
+
+test('out counts places lost for whatever reason', () => {
+  const stage = ready(10, { policy: fast })
+  stage.end('server_error', 1)
+  stage.exit(2)
+  condemn(stage, 3)
+  expect([stage.word(3), reading(stage, 'out', 3)?.value]).toEqual(['held', 3])
+})
+
+test('a held runner that recovers is ready again, and leaves the row of the held', () => {
+  const stage = ready(2, { policy: { ...fast, capMin: 0, capPercent: 0 } })
+  condemn(stage, 1)
+  stage.untilProbe(1)
+  stage.answer('probe.passed', 1)
+  expect([stage.word(1), stage.said(1), app(stage).held]).toEqual([
+    'idle',
+    ['held → idle health.recover'],
+    [],
+  ])
+})
+
+test('guard.rate: a burst of three, then one every five seconds, asked again at its deadline', () => {
+  const stage = ready(20, { policy: { panicMin: 1000, capPercent: 100 } })
+  condemn(stage, 1, 2, 3, 4, 5)
+  stage.run(60)
+  const by = stage.decisions.filter(({ to }) => to === 'held').map(({ because }) => because)
+  expect(by.length).toBeGreaterThan(0)
+  expect(by.every((each) => each === 'guard.rate')).toBe(true)
+  const ends = stage.decisions
+    .filter(({ to, rule }) => to === 'stopping' && rule === 'health.threshold')
+    .map(({ at }) => at)
+  expect(ends).toHaveLength(5)
+  for (const from of ends)
+    expect(ends.filter((at) => at >= from && at < from + 5_000).length).toBeLessThanOrEqual(3)
+})
+
+test('guard.panic: half of the runners doubted, at least three: an alert, endings one at a time, successor first', () => {
+  const stage = ready(6, { policy: { doubtPerSecond: 1000, doubtBurst: 1000 } })
+  for (const n of [1, 2, 3, 4]) stage.sick.set(n, 'status')
+  stage.run(60, () => app(stage).panic)
+  expect(stage.commands.filter(({ type }) => type === 'alert')).toEqual([
+    expect.objectContaining({ name: 'guard.panic' }),
+  ])
+  condemn(stage, 1, 2, 3, 4)
+  stage.run(30)
+  expect([1, 2, 3, 4].map((n) => stage.word(n))).toEqual(['held', 'held', 'held', 'held'])
+  const [oldest] = app(stage).held
+  expect([app(stage).canary, stage.started]).toEqual([oldest, 7])
+  // Only when its successor is ready it goes.
+  stage.open(7)
+  const gone = [1, 2, 3, 4].filter((n) => leaves(stage, n))
+  expect(gone.map((n) => stage.id(n))).toEqual([oldest!.id])
+  expect(stage.said(gone[0])).toEqual(['held → stopping health.threshold'])
+  // The next one's turn comes when the successor has been ready for the cooldown.
+  stage.exit(gone[0])
+  stage.run(29)
+  expect([stage.started, app(stage).panic]).toEqual([7, true])
+  stage.run(2)
+  expect(stage.started).toBe(8)
+})
+
+test('in panic without capacity for a successor the runner ends first', () => {
+  const stage = ready(4, { policy: { doubtPerSecond: 1000, doubtBurst: 1000 } })
+  condemn(stage, 1, 2, 3, 4)
+  const canary = range(4).find((n) => stage.id(n) === app(stage).canary?.id)!
+  stage.tell({ type: 'provision.refused', ...stage.life(5), why: 'no_capacity', detail: 'full' })
+  expect([stage.word(canary), range(4).filter((n) => leaves(stage, n))]).toEqual([
+    'stopping',
+    [canary],
+  ])
+})
+
+test('a canary that recovers gives its successor back; its place is whole', () => {
+  const stage = ready(4, { policy: { doubtPerSecond: 1000, doubtBurst: 1000 } })
+  condemn(stage, 1, 2, 3, 4)
+  const canary = range(4).find((n) => stage.id(n) === app(stage).canary?.id)!
+  expect(app(stage).outs).toBe(1)
+  stage.sick.delete(canary)
+  stage.run(30, () => stage.word(canary) === 'idle')
+  const place = app(stage).places.find(({ current }) => current?.id === stage.id(canary))!
+  expect([stage.word(5), app(stage).canary?.id === stage.id(canary)]).toEqual(['stopping', false])
+  stage.exit(5)
+  expect([place.out, place.next]).toEqual([false, null])
+})
+
+test('panic ends below the share plus the cooldown', () => {
+  const stage = ready(4)
+  for (const n of [1, 2, 3]) stage.sick.set(n, 'status')
+  stage.run(60, () => app(stage).panic)
+  stage.sick.clear()
+  stage.run(30, () => app(stage).suspects < 3)
+  const calm = stage.at
+  expect(stage.run(60, () => !app(stage).panic)).toBe(true)
+  expect(stage.at - calm).toBe(30_000)
+})
+
+/** Five runners whose next checks all time out together. */
+function storm(control: boolean): Stage {
+  const stage = ready(5, { policy: { ...fast, panicMin: 1000, capPercent: 100 } })
+  for (const n of range(5)) stage.sick.set(n, 'timeout')
+  stage.tell({ type: 'control.ended', passed: control, latencyMs: 3 })
+  stage.run(45)
+  return stage
+}
+
+test('guard.self: timeouts together and our own control failing void the verdict; the runner stays failing with its count', () => {
+  const stage = storm(false)
+  const condemned = stage.decisions.filter(({ because }) => because === 'guard.self')
+  expect(condemned.length).toBeGreaterThanOrEqual(1)
+  for (const { from, to, enforced } of condemned)
+    expect([from, to, enforced]).toEqual(['failing', 'failing', false])
+  expect([1, 2, 3, 4, 5].map((n) => stage.word(n)).filter((word) => word === 'stopping')).toEqual(
+    [],
+  )
+  expect(
+    stage.commands
+      .filter((each) => each.type === 'alert')
+      .map((each) => each.type === 'alert' && each.name),
+  ).toEqual(['checker.unwell'])
+})
+
+test('guard.self needs the control probe: when that passes the runners are sick', () => {
+  const stage = storm(true)
+  expect(stage.decisions.some(({ because }) => because === 'guard.self')).toBe(false)
+  expect(range(5).some((n) => leaves(stage, n))).toBe(true)
+})
+
+test('guard.self is one decision per episode, and the next counted failure asks again', () => {
+  const stage = storm(false)
+  const told = () =>
+    stage.decisions.filter(
+      ({ because, subject }) => because === 'guard.self' && subject.id === stage.id(1),
+    ).length
+  stage.run(60)
+  expect([told(), stage.word(1), stage.runner(1).context.strikes.length]).toEqual([1, 'failing', 3])
+  stage.tell({ type: 'control.ended', passed: true, latencyMs: 1 })
+  expect(stage.run(15, () => leaves(stage, 1))).toBe(true)
+})
+
+test('guard.self after a standstill: doubt within the running interval is void', () => {
+  const stage = ready()
+  stage.sick.set(1, 'status')
+  stage.run(60, () => stage.runner().context.strikes.length === 2)
+  stage.run(8.5)
+  stage.tell({ type: 'clock.resumed', gapMs: 60_000, wall: 0 })
+  const resumed = stage.at
+  stage.run(9, () => stage.runner().context.strikes.length === 3)
+  expect([stage.said(), stage.word()]).toEqual([
+    ['failing → failing health.threshold !guard.self'],
+    'failing',
+  ])
+  stage.run(30, () => leaves(stage, 1))
+  expect(stage.at - resumed).toBeGreaterThanOrEqual(10_000)
+})
+
+test('guard.dry_run: the rule only records, once per episode; the state stays', () => {
+  const stage = ready(1, { policy: { dryRun: ['health.threshold'] } })
+  for (let i = 0; i < 2; i++) stage.strike()
+  stage.untilProbe()
+  stage.answer('probe.failed')
+  while (stage.said().length === 0) {
+    stage.untilProbe()
+    stage.answer('probe.failed')
+  }
+  expect(stage.said()).toEqual(['failing → failing health.threshold !guard.dry_run'])
+  for (let i = 0; i < 10; i++) {
+    stage.untilProbe()
+    stage.answer('probe.failed')
+    expect([stage.said(), stage.word()]).toEqual([[], 'failing'])
+  }
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('idle')
+})
+
+test('guard.dry_run of an immediate rule needs allowUnsafe, and then keeps the runner', () => {
+  expect(() => ready(1, { policy: { dryRun: ['outcome.server_error'] } })).toThrow(/allowUnsafe/)
+  const stage = ready(1, {
+    policy: { dryRun: ['outcome.server_error', 'health.manual'], allowUnsafe: true },
+  })
+  stage.end('server_error')
+  expect([stage.word(), stage.said()]).toEqual([
+    'idle',
+    ['idle → idle outcome.server_error !guard.dry_run'],
+  ])
+})
+
+test('guard.dry_run of a check that was asked for: it is recorded, and the next question is asked again', () => {
+  const stage = ready(1, { policy: { dryRun: ['health.manual'], allowUnsafe: true } })
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.failed')
+  expect(stage.said()[0]).toBe('verifying → verifying health.manual !guard.dry_run')
+  expect(stage.word()).toBe('idle')
+  stage.end('healthy', 1, { headers: { check: true } })
+  expect(stage.orders('probe')).toHaveLength(1)
+})

@@ -1,0 +1,1021 @@
+/** Stories of nodes: what telemetry and people say, and what follows from it. */
+import { describe, expect, test } from 'vitest'
+import { World, EVERY } from './nodes-world.ts'
+
+const MINUTE = 60_000
+const DAY = 86_400_000
+
+/** A world with one node of two devices, a runner on each. */
+function pair(
+  can: { reset?: boolean; reboot?: boolean; validate?: boolean } = {},
+  policy: Record<string, unknown> = {},
+  xid: Record<string, unknown> = {},
+): World {
+  const world = new World(policy, xid)
+  world.node('a', 2, can)
+  world.runner('r0', 'a', ['a-0'])
+  world.runner('r1', 'a', ['a-1'])
+  world.at = EVERY
+  world.sample('a', 2)
+  return world
+}
+
+let sequence = 0
+const xid = (
+  device: string,
+  number: number,
+  rest: { text?: string; pid?: number; sequence?: number; boot?: string } = {},
+) =>
+  ({
+    type: 'gpu.xid',
+    node: 'a',
+    device,
+    xid: number,
+    text: '',
+    boot: 'boot-1',
+    sequence: ++sequence,
+    ...rest,
+  }) as const
+
+describe('levels', () => {
+  test('a high temperature makes the node suspect, alerts, and is over when it is over', () => {
+    const world = pair()
+    world.run(5 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 86 } })
+    world.run(EVERY, 'a', 2, { 'a-0': { temperatureC: 86 } })
+    expect(world.state('a')).toBe('suspect')
+    expect(world.nodes.view('a')?.devices.map(({ state }) => state)).toEqual(['suspect', 'healthy'])
+    expect(world.alerts).toEqual(['node.suspect'])
+    expect(world.sent).toEqual([])
+    world.run(3 * MINUTE, 'a', 2)
+    expect(world.story).toEqual(['healthy→suspect temp.high', 'suspect→healthy temp.high'])
+  })
+
+  test('a critical temperature cordons and drains the device, waits until it is cool, proves itself, and comes back', () => {
+    const world = pair()
+    world.run(3 * EVERY, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    expect(world.state('a')).toBe('draining')
+    expect(world.nodes.view('a')).toMatchObject({ cordonedBy: 'temp.critical' })
+    expect(world.sent).toEqual(['drain r0'])
+    expect(world.effects[1]).toEqual({
+      type: 'runner.drain',
+      runner: 'r0',
+      replace: true,
+      reason: 'node_drained',
+      deadlineMs: 300_000,
+      rule: 'temp.critical',
+    })
+    world.gone('r0')
+    world.run(10 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    expect(world.state('a')).toBe('draining')
+    world.run(3 * EVERY, 'a', 2)
+    expect(world.state('a')).toBe('validating')
+    world.run(90_000, 'a', 2)
+    expect(world.story).toEqual([
+      'healthy→cordoned temp.critical',
+      'cordoned→draining node.drain',
+      'draining→validating node.validate',
+      'validating→healthy node.uncordon',
+    ])
+    expect(world.orders).toEqual(['cordon', 'validate', 'uncordon'])
+    expect(world.nodes.view('a')?.cordonedBy).toBeNull()
+  })
+
+  test('what does not cool down within a day needs a person', () => {
+    const world = pair({}, { telemetryStalledSeconds: 100_000 })
+    world.gone('r0')
+    world.run(3 * EVERY, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    world.pass(DAY - 1)
+    expect(world.state('a')).toBe('draining')
+    world.pass(1)
+    expect(world.state('a')).toBe('escalated')
+    expect(world.alerts).toEqual(['node.cordoned', 'node.escalated'])
+  })
+
+  test('the compared readings, the facts and the orders are in the decision', () => {
+    const world = pair()
+    world.run(3 * EVERY, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    const [cordon] = world.decisions
+    expect(cordon).toMatchObject({
+      subject: { kind: 'node', id: 'a', incarnation: 0 },
+      enforced: true,
+      because: null,
+    })
+    expect(cordon?.compared.map(({ name, option }) => [name, option])).toEqual([
+      ['temperatureC', 'tempCriticalC'],
+      ['samples', 'tempCriticalSamples'],
+      ['nodesOut', 'nodeBreakerPercent'],
+      ['nodesFailing', 'nodeBreakerOpenPercent'],
+    ])
+    expect(cordon?.events).toEqual([world.seq])
+    expect(cordon?.commands).toEqual([world.last('cordon')])
+  })
+
+  test('a rule in dryRun observes only, once per episode', () => {
+    const world = pair({}, { dryRun: ['temp.critical', 'temp.high'] })
+    world.run(20 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    expect(world.story).toEqual([
+      'healthy→healthy temp.critical !guard.dry_run',
+      'healthy→healthy temp.high !guard.dry_run',
+    ])
+    expect([world.orders, world.sent, world.alerts]).toEqual([[], [], []])
+  })
+})
+
+describe('the ladder', () => {
+  test('drain, reset, validate, uncordon', () => {
+    const world = pair({ validate: true })
+    world.tell(xid('a-0', 48))
+    expect(world.state('a')).toBe('draining')
+    world.gone('r0')
+    expect(world.state('a')).toBe('resetting')
+    expect(world.orders).toEqual(['cordon', 'reset a-0'])
+    world.tell({
+      type: 'node.reset.ended',
+      node: 'a',
+      device: 'a-0',
+      passed: true,
+      detail: '',
+      answers: world.last('reset'),
+    })
+    expect(world.state('a')).toBe('validating')
+    world.run(3 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('validating')
+    world.tell({
+      type: 'node.validate.ended',
+      node: 'a',
+      passed: true,
+      detail: '',
+      answers: world.last('validate'),
+    })
+    world.run(59_000, 'a', 2)
+    expect(world.state('a')).toBe('validating')
+    world.run(EVERY, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+    expect(world.effects.at(-1)).toEqual({ type: 'node.returned', node: 'a' })
+    // The other device's runner was never touched.
+    expect(world.sent).toEqual(['drain r0'])
+  })
+
+  test('a reset that fails: everybody leaves, reboot', () => {
+    const world = pair()
+    world.tell(xid('a-0', 48))
+    world.gone('r0')
+    world.tell({
+      type: 'node.reset.ended',
+      node: 'a',
+      device: 'a-0',
+      passed: false,
+      detail: 'in use',
+      answers: world.last('reset'),
+    })
+    expect(world.sent).toEqual(['drain r0', 'drain r1'])
+    expect(world.state('a')).toBe('draining')
+    world.gone('r1')
+    expect(world.state('a')).toBe('rebooting')
+    world.tell({
+      type: 'node.reboot.ended',
+      node: 'a',
+      passed: false,
+      detail: 'no',
+      answers: world.last('reboot'),
+    })
+    expect(world.state('a')).toBe('escalated')
+    expect(world.story.slice(2)).toEqual([
+      'draining→resetting node.reset',
+      'resetting→draining node.drain',
+      'draining→rebooting node.reboot',
+      'rebooting→escalated node.escalate',
+    ])
+  })
+
+  test('resetting → rebooting → escalated at once when nobody is in the way', () => {
+    const world = pair({ validate: true })
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('a-0', 48))
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: false, detail: '' })
+    expect(world.state('a')).toBe('rebooting')
+    world.tell({ type: 'node.reboot.ended', node: 'a', passed: true, detail: '' })
+    world.tell({ type: 'node.validate.ended', node: 'a', passed: false, detail: 'skipped' })
+    expect(world.state('a')).toBe('escalated')
+    expect(world.orders).toEqual(['cordon', 'reset a-0', 'reboot', 'validate', 'escalate a-0'])
+    expect(world.effects.find(({ type }) => type === 'evidence')).toMatchObject({
+      command: world.last('escalate'),
+      evidence: {
+        node: { id: 'a', state: 'escalated' },
+        faults: [{ rule: 'xid', signature: 'xid.48' }],
+        history: [
+          { kind: 'reset', passed: false },
+          { kind: 'reboot', passed: true },
+        ],
+      },
+    })
+  })
+
+  test('a reset without an answer counts as failed', () => {
+    const world = pair({ reboot: false })
+    world.gone('r0')
+    world.tell(xid('a-0', 48))
+    expect(world.state('a')).toBe('resetting')
+    world.pass(150_000)
+    expect(world.state('a')).toBe('escalated')
+  })
+
+  test('no reset command: the ladder starts at escalated; no reboot command: likewise', () => {
+    const without = pair({ reset: false })
+    without.gone('r0')
+    without.tell(xid('a-0', 48))
+    expect(without.state('a')).toBe('escalated')
+    const lost = pair({ reboot: false })
+    lost.gone('r0')
+    lost.gone('r1')
+    lost.tell({ type: 'gpu.lost', node: 'a', device: 'a-0', detail: 'GPU is lost' })
+    expect(lost.state('a')).toBe('escalated')
+  })
+
+  test('the fault that comes back while the node proves itself climbs', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('a-0', 48))
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    world.run(EVERY, 'a', 2)
+    world.tell(xid('a-0', 48))
+    expect(world.state('a')).toBe('rebooting')
+    const again = pair()
+    again.gone('r0')
+    again.gone('r1')
+    again.sample('a', 2, { 'a-0': { eccVolatileUncorrected: 0 } })
+    again.run(EVERY, 'a', 2, { 'a-0': { eccVolatileUncorrected: 1 } })
+    expect(again.state('a')).toBe('resetting')
+    again.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    again.run(EVERY, 'a', 2, { 'a-0': { eccVolatileUncorrected: 0 } })
+    again.run(EVERY, 'a', 2, { 'a-0': { eccVolatileUncorrected: 3 } })
+    expect(again.state('a')).toBe('rebooting')
+  })
+
+  test('a second device with the same fault is reset after the first, one at a time', () => {
+    const world = pair()
+    world.gone('r0')
+    world.tell(xid('a-0', 48))
+    world.tell(xid('a-1', 48))
+    expect(world.state('a')).toBe('resetting')
+    expect(world.sent).toEqual(['drain r1'])
+    world.gone('r1')
+    expect(world.orders.filter((order) => order.startsWith('reset'))).toEqual(['reset a-0'])
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    expect(world.orders.filter((order) => order.startsWith('reset'))).toEqual([
+      'reset a-0',
+      'reset a-1',
+    ])
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    expect(world.state('a')).toBe('validating')
+  })
+
+  test('a failed row remap, and Xid 64, are escalated at once; the other runners stay', () => {
+    for (const tell of [
+      (world: World) => world.run(EVERY, 'a', 2, { 'a-0': { rowRemapFailed: true } }),
+      (world: World) => world.tell(xid('a-0', 64)),
+    ]) {
+      const world = pair()
+      tell(world)
+      expect(world.state('a')).toBe('escalated')
+      expect(world.sent).toEqual(['drain r0'])
+      world.pass(10 * DAY)
+      expect(world.state('a')).toBe('escalated')
+    }
+  })
+
+  test('three failed resets within a day, in different absences: escalated before the reboot that would come next', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    for (let round = 1; round <= 2; round++) {
+      world.tell(xid('a-0', [48, 95][round - 1]!))
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: false, detail: '' })
+      expect(world.state('a')).toBe('rebooting')
+      world.tell({ type: 'node.reboot.ended', node: 'a', passed: true, detail: '' })
+      world.run(2 * MINUTE, 'a', 2)
+      expect(world.state('a')).toBe('healthy')
+      world.run(10 * MINUTE, 'a', 2)
+    }
+    world.tell(xid('a-0', 140))
+    expect(world.state('a')).toBe('resetting')
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: false, detail: '' })
+    expect(world.state('a')).toBe('escalated')
+    expect(world.decisions.at(-1)?.compared).toContainEqual({
+      name: 'failedResets',
+      value: 3,
+      op: '>=',
+      threshold: 3,
+      option: 'nodeResetFailures',
+    })
+  })
+
+  test('the same signature after two reboots: escalated', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    for (let round = 1; round <= 2; round++) {
+      world.tell(xid('a-0', 79))
+      expect(world.state('a')).toBe('rebooting')
+      world.tell({ type: 'node.reboot.ended', node: 'a', passed: true, detail: '' })
+      world.run(DAY / 10, 'a', 2)
+      expect(world.state('a')).toBe('healthy')
+    }
+    world.tell(xid('a-0', 79))
+    expect(world.state('a')).toBe('escalated')
+    expect(world.decisions.at(-1)?.compared).toContainEqual({
+      name: 'rebootsOfSignature',
+      value: 2,
+      op: '>=',
+      threshold: 2,
+      option: 'nodeRebootsPerSignature',
+    })
+  })
+
+  test('five remediations of a device within a week: the sixth is for a person', () => {
+    const world = pair({}, { telemetryStalledSeconds: 100_000 })
+    world.gone('r0')
+    world.gone('r1')
+    for (const number of [46, 48, 62, 95, 109]) {
+      world.tell(xid('a-0', number))
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      world.run(2 * MINUTE, 'a', 2)
+      expect(world.state('a')).toBe('healthy')
+      world.at += DAY
+    }
+    world.sample('a', 2)
+    world.tell(xid('a-0', 110))
+    expect(world.state('a')).toBe('escalated')
+    expect(world.decisions.at(-1)?.compared).toContainEqual({
+      name: 'remediations',
+      value: 5,
+      op: '>=',
+      threshold: 5,
+      option: 'nodeRemediations',
+    })
+  })
+
+  test('a runner that cannot end does not keep the node draining for ever', () => {
+    const world = pair()
+    world.tell(xid('a-0', 48))
+    world.pass(660_000)
+    expect(world.state('a')).toBe('escalated')
+  })
+
+  test('a stale answer changes nothing', () => {
+    const world = pair()
+    expect(
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' }).dismissed,
+    ).toMatch(/stale/)
+    world.gone('r0')
+    world.tell(xid('a-0', 48))
+    expect(
+      world.tell({
+        type: 'node.reset.ended',
+        node: 'a',
+        passed: true,
+        detail: '',
+        answers: 'reset:a:99',
+      }).dismissed,
+    ).toMatch(/nobody waits/)
+    expect(world.state('a')).toBe('resetting')
+  })
+
+  test('a new boot id ends a reboot', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('a-0', 79))
+    world.tell({
+      type: 'node.configured',
+      node: 'a',
+      devices: ['a-0', 'a-1'],
+      canReset: true,
+      canReboot: true,
+      canValidate: false,
+      boot: 'boot-1',
+    })
+    expect(world.state('a')).toBe('rebooting')
+    world.tell({
+      type: 'node.configured',
+      node: 'a',
+      devices: ['a-0', 'a-1'],
+      canReset: true,
+      canReboot: true,
+      canValidate: false,
+      boot: 'boot-2',
+    })
+    expect(world.state('a')).toBe('validating')
+  })
+})
+
+describe('Xids', () => {
+  test('an application error ends the runner on the device, nothing else', () => {
+    const world = pair()
+    world.tell(xid('a-0', 31))
+    expect(world.sent).toEqual(['fault r0 xid'])
+    expect(world.effects[1]).toEqual({
+      type: 'device.fault',
+      node: 'a',
+      device: 'a-0',
+      runner: 'r0',
+      doubt: false,
+      rule: 'xid',
+    })
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('the process that the driver names is blamed, when it is a runner of the node', () => {
+    const world = pair()
+    world.pids = { 4711: 'r1', 4712: 'elsewhere' }
+    world.tell(xid('a-0', 13, { pid: 4711 }))
+    world.tell(xid('a-0', 31, { pid: 4712 }))
+    world.tell(xid('a-0', 32, { pid: 1 }))
+    expect(world.sent).toEqual(['fault r1 xid', 'fault r0 xid', 'fault r0 xid'])
+  })
+
+  test('the same application error twice in a day under different runners drains the device', () => {
+    const world = pair()
+    world.tell(xid('a-0', 31))
+    world.gone('r0')
+    world.runner('r2', 'a', ['a-0'])
+    world.run(MINUTE, 'a', 2)
+    world.tell(xid('a-0', 31))
+    expect(world.state('a')).toBe('draining')
+    expect(world.sent).toEqual(['fault r0 xid', 'fault r2 xid', 'drain r2'])
+    world.gone('r2')
+    expect(world.state('a')).toBe('validating')
+  })
+
+  test.for([
+    ['under the same runner', 'r0', MINUTE * 10],
+    ['after more than a day', 'r2', DAY + 1],
+  ] as const)('not %s', ([, runner, later]) => {
+    const world = pair({}, { telemetryStalledSeconds: 200_000 })
+    world.tell(xid('a-0', 31))
+    world.gone('r0')
+    world.runner(runner, 'a', ['a-0'])
+    world.at += later
+    world.tell(xid('a-0', 31))
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('equal faults within three minutes are one; silence must be as long', () => {
+    const world = pair()
+    world.tell(xid('a-0', 31))
+    for (let i = 0; i < 5; i++) {
+      world.at += 2 * MINUTE
+      world.tell(xid('a-0', 31))
+    }
+    expect(world.sent).toEqual(['fault r0 xid'])
+    world.at += 3 * MINUTE
+    world.tell(xid('a-0', 31))
+    expect(world.sent).toEqual(['fault r0 xid', 'fault r0 xid'])
+  })
+
+  test('a sequence that was told before acts once, also after other boots', () => {
+    const world = pair()
+    const first = xid('a-0', 31, { sequence: 100, boot: 'x' })
+    world.tell(first)
+    world.at += 4 * MINUTE
+    expect(world.tell(first).dismissed).toMatch(/before/)
+    expect(world.tell(xid('a-0', 31, { sequence: 99, boot: 'x' })).dismissed).toMatch(/before/)
+    expect(world.tell(xid('a-0', 31, { sequence: 1, boot: 'y' })).dismissed).toBeNull()
+    expect(world.nodes.cursor('a', 'x')).toBe(100)
+    expect(world.nodes.cursor('a', 'z')).toBeNull()
+  })
+
+  test('an unknown Xid alerts, nothing more', () => {
+    const world = pair()
+    world.tell(xid('a-0', 7777, { text: 'Fatal something' }))
+    expect([world.state('a'), world.alerts, world.story]).toEqual(['healthy', ['node.suspect'], []])
+    expect(world.nodes.view('a')?.devices[0]).toMatchObject({ state: 'healthy', lastXid: 7777 })
+  })
+
+  test('an override of the operator decides', () => {
+    const world = pair({}, {}, { 31: 'reset', 79: 'alert' })
+    world.tell(xid('a-1', 79))
+    expect(world.state('a')).toBe('healthy')
+    world.tell(xid('a-0', 31))
+    expect(world.state('a')).toBe('draining')
+  })
+
+  test('a fatal text of a human class cordons, drains nobody, and stays until a person uncordons', () => {
+    const world = pair()
+    world.tell(xid('a-0', 54, { text: 'Fatal: power' }))
+    expect([world.state('a'), world.sent]).toEqual(['cordoned', []])
+    world.tell({ type: 'order.uncordon', node: 'a', by: 'ann' })
+    expect(world.state('a')).toBe('validating')
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('the kernel names a device by its PCI address', () => {
+    const world = pair()
+    world.tell(xid('pci:0000:01:00', 31))
+    expect(world.sent).toEqual(['fault r1 xid'])
+  })
+
+  test('before it was ever sampled too: it is recognised later, and never a place for a runner', () => {
+    const world = new World()
+    world.node('a', 0)
+    world.tell(xid('pci:0000:01:00', 13))
+    expect(world.nodes.place(1)).toBeNull()
+    world.sample('a', 2)
+    expect(world.nodes.view('a')?.devices.map(({ uuid, lastXid }) => [uuid, lastXid])).toEqual([
+      ['a-0', undefined],
+      ['a-1', 13],
+    ])
+  })
+
+  test('Xid 154 has the last word, once it has settled', () => {
+    const world = pair()
+    world.tell(
+      xid('a-0', 154, {
+        text: 'GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)',
+      }),
+    )
+    world.pass(300)
+    world.tell(
+      xid('a-0', 154, {
+        text: 'GPU recovery action changed from 0x4 (Drain and Reset) to 0x1 (GPU Reset Required)',
+      }),
+    )
+    world.pass(1_999)
+    expect(world.state('a')).toBe('healthy')
+    world.pass(1)
+    expect(world.state('a')).toBe('draining')
+    expect(world.sent).toEqual(['fault r0 recovery', 'drain r0'])
+    expect(world.decisions[0]).toMatchObject({ rule: 'recovery' })
+  })
+
+  test('drain and reset lets work end first; the driver may take it back', () => {
+    const world = pair()
+    world.run(2 * EVERY, 'a', 2, { 'a-0': { recoveryAction: 'drain_reset' } })
+    expect(world.sent).toEqual(['drain r0'])
+    world.run(EVERY, 'a', 2, { 'a-0': { recoveryAction: 'none' } })
+    expect(world.state('a')).toBe('validating')
+  })
+})
+
+describe('lost devices and sources', () => {
+  test('a lost device ends its runner as a fact and reboots the node', () => {
+    const world = pair()
+    const lost = { type: 'gpu.lost', node: 'a', device: 'a-0', detail: 'GPU is lost' } as const
+    world.tell(lost)
+    expect(world.tell(lost).dismissed).toMatch(/lost already/)
+    expect(world.sent).toEqual(['fault r0 lost', 'drain r0', 'drain r1'])
+    expect(world.nodes.view('a')?.devices[0]?.state).toBe('lost')
+    world.gone('r0')
+    world.gone('r1')
+    expect(world.state('a')).toBe('rebooting')
+  })
+
+  test('a device that is only missing is lost after three samples', () => {
+    const world = pair()
+    world.at += EVERY
+    world.sample('a', 1)
+    world.at += EVERY
+    world.sample('a', 1)
+    expect(world.state('a')).toBe('healthy')
+    world.at += EVERY
+    world.sample('a', 1)
+    expect(world.state('a')).toBe('draining')
+    expect(world.decisions[0]).toMatchObject({
+      rule: 'lost',
+      compared: [{ name: 'absent', value: 3, option: 'lostSamples' }, {}, {}],
+    })
+  })
+
+  test('validation waits until all devices are there again', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell({ type: 'gpu.lost', node: 'a', device: 'a-1', detail: '' })
+    world.tell({ type: 'node.reboot.ended', node: 'a', passed: true, detail: '' })
+    world.run(EVERY, 'a', 1)
+    world.run(MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('validating')
+    world.run(EVERY, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('a dead source makes devices unknown, alerts, and ends nothing', () => {
+    const world = pair()
+    world.tell({
+      type: 'source.failed',
+      node: 'a',
+      source: 'nvml',
+      why: 'hung',
+      detail: 'no line for 30 s',
+    })
+    expect(world.nodes.view('a')?.devices.map(({ state }) => state)).toEqual(['unknown', 'unknown'])
+    expect([world.state('a'), world.alerts, world.story, world.sent]).toEqual([
+      'healthy',
+      ['telemetry.unknown'],
+      [],
+      [],
+    ])
+    world.tell({
+      type: 'source.recovered',
+      node: 'a',
+      source: 'nvml',
+      why: 'recovered',
+      detail: '',
+    })
+    expect(world.nodes.view('a')?.devices[0]?.state).toBe('healthy')
+  })
+
+  test('silence is noticed without anybody reporting it', () => {
+    const world = pair()
+    world.pass(30_000)
+    expect(world.alerts).toEqual([])
+    world.pass(1)
+    expect(world.alerts).toEqual(['telemetry.unknown'])
+    world.pass(DAY)
+    expect([world.alerts.length, world.state('a')]).toEqual([1, 'healthy'])
+    world.sample('a', 2)
+    expect(world.nodes.view('a')?.devices[0]?.state).toBe('healthy')
+  })
+
+  test('placement skips a node unknown for long only when told so', () => {
+    for (const [telemetryUnknownWaitSeconds, expected] of [
+      [0, 'a'],
+      [120, undefined],
+    ] as const) {
+      const world = new World({ telemetryUnknownWaitSeconds })
+      world.node('a', 2)
+      world.sample('a', 2)
+      world.pass(200_000)
+      expect(world.nodes.place(1, world.at, world.policy)?.node).toBe(expected)
+    }
+  })
+
+  test('a source that cannot be killed is the driver: reboot', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell({
+      type: 'source.failed',
+      node: 'a',
+      source: 'nvml',
+      why: 'unkillable',
+      detail: 'pid 77',
+    })
+    expect(world.state('a')).toBe('rebooting')
+    expect(world.decisions[0]?.rule).toBe('driver.hung')
+  })
+
+  test('devices that come and go during a reset are not lost', () => {
+    const world = pair()
+    world.gone('r0')
+    world.tell(xid('a-0', 48))
+    expect(world.state('a')).toBe('resetting')
+    world.run(50_000, 'a', 0)
+    world.tell({ type: 'gpu.lost', node: 'a', device: 'a-0', detail: '' })
+    world.tell({ type: 'source.failed', node: 'a', source: 'nvml', why: 'exited', detail: '' })
+    expect([world.state('a'), world.alerts]).toEqual(['resetting', ['node.cordoned']])
+  })
+})
+
+describe('remap pending', () => {
+  const pending = { 'a-0': { rowRemapPending: true } }
+
+  test('waits for an idle device', () => {
+    const world = pair()
+    world.run(EVERY, 'a', 2, pending)
+    expect([world.state('a'), world.sent]).toEqual(['suspect', []])
+    world.run(60 * MINUTE, 'a', 2, pending)
+    expect(world.state('a')).toBe('suspect')
+    world.gone('r0')
+    expect(world.state('a')).toBe('resetting')
+  })
+
+  test('but not longer than a day', () => {
+    const world = pair({}, { telemetryStalledSeconds: 200_000 })
+    world.run(EVERY, 'a', 2, pending)
+    world.pass(DAY - 1)
+    expect(world.state('a')).toBe('suspect')
+    world.pass(1)
+    expect([world.state('a'), world.sent]).toEqual(['draining', ['drain r0']])
+  })
+
+  test('and is over when somebody else reset the device', () => {
+    const world = pair()
+    world.run(EVERY, 'a', 2, pending)
+    world.run(EVERY, 'a', 2, { 'a-0': { rowRemapPending: false } })
+    expect(world.state('a')).toBe('healthy')
+  })
+})
+
+describe('orders of people', () => {
+  const order = (
+    world: World,
+    type: 'cordon' | 'uncordon' | 'drain-node' | 'reset' | 'reboot' | 'escalate' | 'retire',
+    device?: string,
+  ) =>
+    world.tell({
+      type: `order.${type}`,
+      node: 'a',
+      by: 'ann',
+      ...(device === undefined ? {} : { device }),
+    })
+
+  test('cordon and uncordon', () => {
+    const world = pair()
+    order(world, 'cordon')
+    expect(world.nodes.view('a')).toMatchObject({
+      state: 'cordoned',
+      cordonedBy: 'ann',
+      runners: ['r0', 'r1'],
+    })
+    expect(world.nodes.place(0)?.node).not.toBe('a')
+    world.run(60 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('cordoned')
+    order(world, 'uncordon')
+    expect(world.story).toEqual([
+      'healthy→cordoned order.cordon',
+      'cordoned→healthy order.uncordon',
+    ])
+  })
+
+  test('a level that went on while it was cordoned makes it suspect again', () => {
+    const world = pair()
+    world.run(6 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 86 } })
+    order(world, 'cordon')
+    order(world, 'uncordon')
+    expect(world.state('a')).toBe('suspect')
+    world.run(3 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('drain cordons first: two decisions; it stays until a person says otherwise', () => {
+    const world = pair()
+    order(world, 'drain-node')
+    expect(world.story).toEqual(['healthy→cordoned order.cordon', 'cordoned→draining order.drain'])
+    expect(world.sent).toEqual(['drain r0', 'drain r1'])
+    world.gone('r0')
+    world.gone('r1')
+    world.run(2 * DAY, 'a', 2)
+    expect(world.state('a')).toBe('draining')
+    order(world, 'uncordon')
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('reset of one device, of all, and of one that is not there', () => {
+    const world = pair()
+    expect(order(world, 'reset', 'x').dismissed).toMatch(/no device x/)
+    order(world, 'reset', 'a-1')
+    expect(world.sent).toEqual(['drain r1'])
+    world.gone('r1')
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+    world.clear()
+    world.gone('r0')
+    order(world, 'reset')
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    expect(world.orders).toEqual(['cordon', 'reset a-0', 'reset a-1', 'validate'])
+  })
+
+  test('what cannot be done is refused with a sentence', () => {
+    const world = pair({ reset: false, reboot: false })
+    expect(order(world, 'reset').dismissed).toMatch(/no reset command; set gpu.resetCommand/)
+    expect(order(world, 'reboot').dismissed).toMatch(/no reboot command/)
+    expect(order(world, 'uncordon').dismissed).toMatch(/in service/)
+    expect(world.tell({ type: 'order.cordon', node: 'b', by: 'ann' }).dismissed).toMatch(
+      /no node b/,
+    )
+    order(world, 'retire')
+    for (const type of ['cordon', 'drain-node', 'escalate', 'retire'] as const)
+      expect(order(world, type).dismissed).toMatch(/retired/)
+    expect(world.state('a')).toBe('retired')
+  })
+
+  test('escalated is left by uncordon, through validating, or by retire', () => {
+    const world = pair()
+    order(world, 'escalate')
+    expect(world.story).toEqual([
+      'healthy→cordoned order.cordon',
+      'cordoned→escalated order.escalate',
+    ])
+    expect(order(world, 'reset').dismissed).toMatch(/uncordon or retire/)
+    order(world, 'uncordon')
+    expect(world.state('a')).toBe('validating')
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+    order(world, 'retire')
+    expect(world.state('a')).toBe('retired')
+    order(world, 'uncordon')
+    expect(world.state('a')).toBe('validating')
+  })
+
+  test('a card that was replaced or taken out is not waited for', () => {
+    const world = new World()
+    world.at = EVERY
+    world.sample('a', 2)
+    world.tell({ type: 'gpu.lost', node: 'a', device: 'a-1', detail: '' })
+    expect(world.state('a')).toBe('escalated')
+    world.tell({ type: 'order.uncordon', node: 'a', by: 'ann' })
+    world.run(2 * MINUTE, 'a', 1)
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('an order that a rule cannot outlive: a held node stays cordoned after its proof', () => {
+    const world = pair()
+    order(world, 'cordon')
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('a-0', 79))
+    world.tell({ type: 'node.reboot.ended', node: 'a', passed: true, detail: '' })
+    world.run(10 * MINUTE, 'a', 2)
+    expect(['cordoned', 'draining']).toContain(world.state('a'))
+    order(world, 'uncordon')
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
+  test('orders are not limited by counts', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    for (let round = 0; round < 7; round++) {
+      order(world, 'reset', 'a-0')
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      world.run(2 * MINUTE, 'a', 2)
+      expect(world.state('a')).toBe('healthy')
+    }
+  })
+})
+
+describe('the breaker', () => {
+  function fleet(nodes: number): World {
+    const world = new World({ telemetryStalledSeconds: 1_000_000 })
+    for (let i = 0; i < nodes; i++) {
+      world.node(`n${i}`, 1)
+      world.runner(`r${i}`, `n${i}`, [`n${i}-0`])
+    }
+    return world
+  }
+  const fail = (world: World, node: number, number = 48): void => {
+    world.tell({
+      type: 'gpu.xid',
+      node: `n${node}`,
+      device: `n${node}-0`,
+      xid: number,
+      text: '',
+      boot: 'b',
+      sequence: ++sequence,
+    })
+  }
+  const states = (world: World, nodes: number): string[] =>
+    Array.from({ length: nodes }, (_, i) => world.state(`n${i}`)!)
+
+  test.for([
+    [1, 1],
+    [4, 1],
+    [5, 1],
+    [9, 1],
+    [10, 2],
+    [15, 3],
+  ] as const)('of %i nodes rules take %i at once', ([nodes, expected]) => {
+    const world = fleet(nodes)
+    for (let i = 0; i < nodes; i++) {
+      world.at += 10 * MINUTE
+      fail(world, i)
+    }
+    expect(states(world, nodes).filter((state) => state !== 'suspect')).toHaveLength(expected)
+    const withheld = world.decisions.filter(({ because }) => because === 'node.breaker')
+    expect(withheld).toHaveLength(nodes - expected)
+    for (const { from, to, enforced } of withheld)
+      expect([from, to, enforced]).toEqual(['healthy', 'suspect', false])
+    expect(world.nodes.breakerOpenedAt).toBeNull()
+  })
+
+  test('a node that was withheld goes when another one comes back, oldest first', () => {
+    const world = fleet(5)
+    for (const node of [0, 3, 1]) {
+      world.at += 3 * MINUTE
+      fail(world, node)
+    }
+    expect(states(world, 5)).toEqual(['draining', 'suspect', 'healthy', 'suspect', 'healthy'])
+    world.tell({ type: 'order.retire', node: 'n0', by: 'ann' })
+    expect(states(world, 5)).toEqual(['retired', 'suspect', 'healthy', 'draining', 'healthy'])
+  })
+
+  test('half of the nodes within five minutes open it until a person closes it', () => {
+    const world = fleet(4)
+    fail(world, 0)
+    fail(world, 1)
+    expect(world.nodes.breakerOpenedAt).toBe(world.at)
+    world.gone('r0')
+    world.tell({ type: 'node.reset.ended', node: 'n0', passed: true, detail: '' })
+    world.pass(2 * MINUTE)
+    expect(world.state('n0')).toBe('healthy')
+    // There is room, but it is open.
+    fail(world, 2, 95)
+    expect(states(world, 4)).toEqual(['healthy', 'suspect', 'suspect', 'healthy'])
+    world.tell({ type: 'order.close-breaker', by: 'ann' })
+    expect(states(world, 4)).toEqual(['healthy', 'draining', 'suspect', 'healthy'])
+    expect(world.tell({ type: 'order.close-breaker', by: 'ann' }).dismissed).toMatch(/closed/)
+  })
+
+  test('two of two are no crowd, and slow failures are none either', () => {
+    const two = fleet(2)
+    fail(two, 0)
+    fail(two, 1)
+    expect(two.nodes.breakerOpenedAt).toBeNull()
+    const slow = fleet(4)
+    for (let node = 0; node < 4; node++) {
+      fail(slow, node)
+      slow.at += 5 * MINUTE
+    }
+    expect(slow.nodes.breakerOpenedAt).toBeNull()
+  })
+
+  test('a person is not limited, and what is out already goes on', () => {
+    const world = fleet(4)
+    fail(world, 0)
+    fail(world, 1)
+    for (let node = 0; node < 4; node++)
+      world.tell({ type: 'order.drain-node', node: `n${node}`, by: 'ann' })
+    expect(states(world, 4)).toEqual(['draining', 'draining', 'draining', 'draining'])
+    world.gone('r0')
+    world.tell({ type: 'order.uncordon', node: 'n0', by: 'ann' })
+    expect(world.state('n0')).not.toBe('draining')
+  })
+})
+
+describe('placement', () => {
+  test('the default node is there until another one is configured', () => {
+    const world = new World()
+    expect(world.nodes.ids()).toEqual(['local'])
+    expect(world.nodes.place(0)).toEqual({ node: 'local', devices: [] })
+    expect(world.nodes.place(1)).toBeNull()
+    world.node('a', 1)
+    expect(world.nodes.ids()).toEqual(['a'])
+  })
+
+  test('a default node that is used stays', () => {
+    const world = new World()
+    world.runner('r0', 'local')
+    world.node('a', 1)
+    expect(world.nodes.ids()).toEqual(['local', 'a'])
+  })
+
+  test('free devices of nodes in service, the fullest that has room, by index', () => {
+    const world = new World({ telemetryStalledSeconds: 100_000 })
+    world.node('a', 8)
+    world.node('b', 4)
+    world.sample('a', 8)
+    world.sample('b', 4)
+    expect(world.nodes.place(2)).toEqual({ node: 'b', devices: ['b-0', 'b-1'] })
+    world.runner('r0', 'b', ['b-0', 'b-1', 'b-2'])
+    expect(world.nodes.place(2)).toEqual({ node: 'a', devices: ['a-0', 'a-1'] })
+    expect(world.nodes.place(1)).toEqual({ node: 'b', devices: ['b-3'] })
+    expect(world.nodes.place(9)).toBeNull()
+    world.gone('r0')
+    expect(world.nodes.place(4)?.node).toBe('b')
+    expect(world.nodes.homeOf('r0')).toBeNull()
+  })
+
+  test('not on cordoned nodes, not on faulty devices, suspect nodes last', () => {
+    const world = new World({ telemetryStalledSeconds: 100_000, dryRun: ['remap.failed'] })
+    world.node('a', 2)
+    world.node('b', 2)
+    world.sample('a', 2)
+    world.sample('b', 2)
+    world.tell({ type: 'order.cordon', node: 'a', by: 'ann' })
+    expect(world.nodes.place(1)?.node).toBe('b')
+    world.tell({ type: 'order.uncordon', node: 'a', by: 'ann' })
+    world.run(6 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 86 } })
+    expect(world.state('a')).toBe('suspect')
+    expect(world.nodes.place(1)?.node).toBe('b')
+    world.runner('r0', 'b', ['b-0', 'b-1'])
+    expect(world.nodes.place(1)?.node).toBe('a')
+  })
+})
+
+describe('limits', () => {
+  test('devices past the limit are ignored, facts about too many nodes dismissed', () => {
+    const world = new World()
+    world.at = EVERY
+    world.sample('a', 80)
+    expect(world.nodes.view('a')?.devices).toHaveLength(64)
+    expect(world.tell(xid('a-79', 31)).dismissed).toMatch(/64 devices/)
+  })
+
+  test('a storm of Xids leaves a bounded record', () => {
+    const world = pair()
+    for (let i = 0; i < 1000; i++) {
+      world.at += 4 * MINUTE
+      world.tell(
+        xid('a-0', [8, 11, 13, 25, 31, 32, 39, 40, 41, 60][i % 10]!, { boot: `boot-${i}` }),
+      )
+    }
+    expect(JSON.stringify(world.nodes.snapshot()).length).toBeLessThan(12_000)
+  })
+})

@@ -1,0 +1,309 @@
+/** Semantics 8: how many runners an app has, who is replaced, who stops for want of work. */
+import { expect, test } from 'vitest'
+import { type AppOptions, createFleet, resolvePolicy, step, targetOf, views } from '../src/index.ts'
+import { APP, ready, Stage } from './stage.ts'
+
+const app = (stage: Stage) => stage.fleet.apps.get(APP)!
+const words = (stage: Stage) => Array.from({ length: stage.started }, (_, i) => stage.word(i + 1))
+const demand = (stage: Stage, waiting: number, queued = 0) =>
+  stage.tell({
+    type: 'traffic.counted',
+    app: APP,
+    runners: [],
+    started: [],
+    ended: [],
+    served: [],
+    inFlight: [],
+    waiting,
+    queued,
+  })
+
+test.for([
+  // active, options, target
+  [0, {}, 0],
+  [1, {}, 1],
+  [5, {}, 1],
+  [5, { maxConcurrency: 10 }, 5],
+  [5, { maxConcurrency: 10, maxMultiplexing: 2 }, 3],
+  [0, { maxConcurrency: 10, minConcurrency: 2 }, 2],
+  [0, { maxConcurrency: 10, concurrencyBuffer: 2 }, 2],
+  [4, { maxConcurrency: 10, concurrencyBuffer: 2 }, 6],
+  [4, { maxConcurrency: 10, concurrencyBufferPercent: 50 }, 6],
+  [4, { maxConcurrency: 10, concurrencyBuffer: 3, concurrencyBufferPercent: 50 }, 7],
+  [3, { maxConcurrency: 10, concurrencyBufferPercent: 1 }, 4],
+  [9, { maxConcurrency: 10, concurrencyBuffer: 5 }, 10],
+  [1, { maxConcurrency: 10, minConcurrency: 4, concurrencyBuffer: 1 }, 4],
+  [3, { maxConcurrency: 0 }, 0],
+] as const satisfies readonly (readonly [number, AppOptions, number])[])(
+  '%i active with %j need %i runners',
+  ([active, options, target]) => {
+    expect(targetOf(resolvePolicy(options, {}), active)).toBe(target)
+  },
+)
+
+test('demand starts runners at once, up to the maximum', () => {
+  const stage = new Stage({ options: { maxConcurrency: 3 } })
+  expect(stage.started).toBe(0)
+  demand(stage, 2)
+  expect(stage.started).toBe(2)
+  demand(stage, 2, 5)
+  expect(stage.started).toBe(3)
+})
+
+test('scalingDelaySeconds waits before it starts, minConcurrency never does', () => {
+  const stage = new Stage({
+    options: { minConcurrency: 1, maxConcurrency: 4, scalingDelaySeconds: 5 },
+  })
+  expect(stage.started).toBe(1)
+  demand(stage, 3)
+  stage.wait(4.9)
+  expect(stage.started).toBe(1)
+  stage.wait(0.1)
+  expect(stage.started).toBe(3)
+  demand(stage, 4)
+  demand(stage, 0)
+  stage.wait(20)
+  expect(stage.started).toBe(3)
+})
+
+test('pool.keep_alive: idle runners above the target stop after keepAliveSeconds, the youngest first', () => {
+  const stage = ready(3, { options: { keepAliveSeconds: 60 } })
+  stage.configure({ minConcurrency: 1 })
+  const ends = () =>
+    stage.decisions.filter(({ rule, to }) => rule === 'pool.keep_alive' && to.includes('draining'))
+  stage.run(90, () => ends().length > 0)
+  expect(stage.at).toBe(60_000)
+  expect(ends().map(({ subject }) => subject.id)).toEqual([stage.id(3), stage.id(2)])
+  stage.run(90)
+  expect(words(stage)[0]).toBe('idle')
+})
+
+test('a runner with work does not stop, and starts its idle time anew', () => {
+  const stage = ready(1, { options: { keepAliveSeconds: 30 } })
+  stage.load(1, 1)
+  stage.configure({ minConcurrency: 0 })
+  stage.run(100)
+  expect(stage.word()).toBe('busy')
+  stage.load(1, 0)
+  stage.run(29.9)
+  expect(stage.word()).toBe('idle')
+  stage.run(0.2)
+  expect(stage.word()).toBe('idle+draining')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect(stage.orders('stop')).toEqual([expect.objectContaining({ reason: 'keep_alive_expired' })])
+  stage.exit()
+  expect([stage.started, app(stage).places]).toEqual([1, []])
+})
+
+test('pool.scaled_down: a smaller maximum stops the youngest at once, work in flight ends first', () => {
+  const stage = ready(4)
+  stage.load(4, 1)
+  stage.configure({ minConcurrency: 1, maxConcurrency: 2 })
+  expect(words(stage)).toEqual(['idle', 'idle', 'idle+draining', 'busy+draining'])
+  stage.tell({ type: 'work.counted', ...stage.life(3), inFlight: 0 })
+  expect(stage.orders('stop')).toEqual([expect.objectContaining({ reason: 'scaled_down' })])
+})
+
+test('a replacement that is owed is not started above a smaller maximum', () => {
+  const stage = ready(3)
+  stage.end('server_error', 3)
+  stage.configure({ minConcurrency: 0, maxConcurrency: 2 })
+  stage.exit(3)
+  stage.run(60)
+  expect(app(stage).places).toHaveLength(2)
+})
+
+test.for([
+  ['outcome.server_error', (stage: Stage) => stage.end('server_error')],
+  ['outcome.connection_lost', (stage: Stage) => stage.end('connection_lost')],
+  ['outcome.stop_header', (stage: Stage) => stage.end('healthy', 1, { headers: { stop: true } })],
+  ['outcome.request_timeout', (stage: Stage) => stage.end('request_timeout')],
+  ['outcome.crashed', (stage: Stage) => stage.exit()],
+] as const)('%s is replaced even when nothing waits', ([, end]) => {
+  const stage = ready(1)
+  stage.configure({ minConcurrency: 0 })
+  end(stage)
+  expect(stage.commands.findLast(({ type }) => type === 'provision')).toMatchObject({
+    runner: stage.id(2),
+    replaces: stage.id(1),
+  })
+})
+
+test.for(['order.stop', 'order.kill', 'order.drain'] as const)(
+  'after %s the pool refills to its target, and no further',
+  (order) => {
+    const stage = ready(1)
+    stage.order(order)
+    stage.exit()
+    expect(stage.started).toBe(2)
+    const idle = ready(1)
+    idle.configure({ minConcurrency: 0 })
+    idle.order(order)
+    idle.exit()
+    expect(idle.started).toBe(1)
+  },
+)
+
+test.for(['order.stop', 'order.drain'] as const)(
+  '%s with replace: the successor is ready before the runner takes its last request',
+  (order) => {
+    const stage = ready(1)
+    stage.load(1, 1)
+    stage.order(order, 1, { replace: true, inFlight: 1 })
+    expect([stage.word(1), stage.orders('provision')]).toEqual([
+      'busy',
+      [expect.objectContaining({ replaces: stage.id(1) })],
+    ])
+    stage.open(2)
+    expect([stage.word(1), stage.word(2), stage.said(1)]).toEqual([
+      'busy+draining',
+      'idle',
+      [`busy → busy+draining ${order}`],
+    ])
+    stage.end('healthy', 1, { inFlight: 0 })
+    expect(stage.orders('stop')).toEqual([expect.objectContaining({ reason: 'replaced' })])
+    stage.exit(1)
+    expect([stage.started, app(stage).places.length]).toEqual([2, 1])
+  },
+)
+
+test('a successor that fails to start is tried again; the runner stays in service', () => {
+  const stage = ready(1)
+  stage.order('order.drain', 1, { replace: true })
+  stage.begin(2)
+  stage.exit(2)
+  expect(stage.word(1)).toBe('idle')
+  stage.run(40)
+  expect(stage.word(3)).toBe('provisioning')
+  stage.open(3)
+  expect(stage.word(1)).toBe('idle+draining')
+})
+
+test('a runner that crashes while its successor starts is followed by that one', () => {
+  const stage = ready(1)
+  stage.order('order.drain', 1, { replace: true })
+  stage.exit(1)
+  expect(stage.started).toBe(2)
+  stage.open(2)
+  expect([stage.word(2), app(stage).outs]).toEqual(['idle', 0])
+})
+
+test('pool.replaced: a new revision replaces one runner at a time, successor first', () => {
+  const stage = ready(3)
+  stage.configure({}, 'r2')
+  expect(stage.started).toBe(4)
+  for (let n = 4; n <= 6; n++) {
+    expect(stage.commands.findLast((each) => each.type === 'provision')).toMatchObject({
+      runner: stage.id(n),
+      revision: 'r2',
+      replaces: stage.id(n - 3),
+    })
+    stage.open(n)
+    expect(stage.said(n - 3)).toEqual(['idle → idle+draining pool.replaced'])
+    stage.answer('probe.passed', n)
+    stage.tell({ type: 'work.counted', ...stage.life(n - 3), inFlight: 0 })
+    stage.exit(n - 3)
+  }
+  expect([stage.started, app(stage).rolling, words(stage).slice(3)]).toEqual([
+    6,
+    false,
+    ['idle', 'idle', 'idle'],
+  ])
+})
+
+test('a new revision of adopted servers replaces nobody', () => {
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001'] })
+  stage.configure({}, 'r2')
+  expect([app(stage).rolling, stage.word(), stage.last.commands]).toEqual([false, 'idle', []])
+})
+
+test('addresses come and go with the configuration', () => {
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'] })
+  stage.tell({
+    type: 'app.configured',
+    app: APP,
+    options: {},
+    policy: {},
+    revision: 'r1',
+    urls: ['http://127.0.0.1:9002', 'http://127.0.0.1:9003'],
+  })
+  expect([stage.word(1), stage.word(2), stage.orders('provision').map(({ url }) => url)]).toEqual([
+    'idle+draining',
+    'idle',
+    ['http://127.0.0.1:9003'],
+  ])
+  stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
+  stage.exit(1)
+  expect(app(stage).places.map(({ url }) => url)).toEqual([
+    'http://127.0.0.1:9002',
+    'http://127.0.0.1:9003',
+  ])
+})
+
+test('pool.app_removed: every runner drains with that reason, then the app is forgotten', () => {
+  const stage = ready(2)
+  stage.load(1, 1)
+  stage.tell({ type: 'app.removed', app: APP })
+  expect(words(stage)).toEqual(['busy+draining', 'idle+draining'])
+  for (const n of [1, 2]) stage.tell({ type: 'work.counted', ...stage.life(n), inFlight: 0 })
+  stage.exit(1)
+  stage.exit(2)
+  expect([stage.fleet.apps.size, stage.fleet.runners.size]).toEqual([0, 0])
+  expect(stage.commands.filter((each) => each.type === 'stop').map(({ reason }) => reason)).toEqual(
+    ['app_removed', 'app_removed'],
+  )
+})
+
+test('an app without runners is forgotten at once', () => {
+  const stage = new Stage()
+  stage.tell({ type: 'app.removed', app: APP })
+  expect(stage.fleet.apps.size).toBe(0)
+})
+
+test('order.shutdown drains all and starts nothing; with keepRunners nothing moves', () => {
+  const stage = ready(2)
+  stage.tell({ type: 'order.shutdown', by: 'me', keepRunners: true })
+  expect(words(stage)).toEqual(['idle', 'idle'])
+  stage.tell({ type: 'order.shutdown', by: 'me', keepRunners: false })
+  for (const n of [1, 2]) {
+    stage.tell({ type: 'work.counted', ...stage.life(n), inFlight: 0 })
+    expect(stage.orders('stop')).toEqual([expect.objectContaining({ reason: 'shutdown' })])
+    stage.exit(n)
+  }
+  expect([stage.started, stage.fleet.runners.size]).toEqual([2, 0])
+})
+
+test("a count that arrives when its runner has already left service is nobody's work", () => {
+  const stage = ready(1)
+  stage.load(1, 2)
+  stage.order('order.drain', 1, { inFlight: 2 })
+  stage.order('order.kill')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 2 })
+  stage.exit()
+  expect(app(stage).working).toBe(0)
+})
+
+test('runners of two apps with the same alias have ids of their own', () => {
+  const fleet = createFleet({}, { seed: 7 })
+  for (const [owner, urls] of [
+    ['a', undefined],
+    ['b', undefined],
+    ['c', ['http://127.0.0.1:1']],
+    ['d', ['http://127.0.0.1:2']],
+  ] as const)
+    step(fleet, {
+      type: 'app.configured',
+      at: 0,
+      app: `${owner}/same`,
+      options: { minConcurrency: 1 },
+      policy: {},
+      revision: '1',
+      ...(urls !== undefined && { urls }),
+    })
+  expect([...views(fleet)].map(({ id, app }) => [app, id])).toEqual([
+    ['a/same', 'same-7-1'],
+    ['b/same', 'b~same-7-1'],
+    ['c/same', 'c~same-url-1'],
+    ['d/same', 'd~same-url-1'],
+  ])
+})

@@ -1,0 +1,479 @@
+/** Semantics 3: what a check means, when it is made, and what may be done on its word. */
+import { expect, test } from 'vitest'
+import type { HealthCheckOptions, ProbeKind } from '../src/index.ts'
+import { CHECK, ready, Stage } from './stage.ts'
+
+const checked = (more: Partial<HealthCheckOptions>, size = 1) => ({
+  options: { healthCheck: { ...CHECK, ...more }, minConcurrency: size, maxConcurrency: size },
+})
+const kinds = (stage: Stage): readonly ProbeKind[] => stage.orders('probe').map(({ kind }) => kind)
+
+test('start.ready: an open port makes a runner ready, and its first check is sent at once', () => {
+  const stage = new Stage({ options: { minConcurrency: 1 } })
+  stage.begin()
+  expect(stage.orders('probe')).toEqual([expect.objectContaining({ kind: 'port', everyMs: 250 })])
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said(), kinds(stage)]).toEqual([
+    'idle',
+    ['setup → idle start.ready'],
+    ['regular'],
+  ])
+})
+
+test('readyAfterFirstPass: the port is not enough; failures before the pass are in grace', () => {
+  const stage = new Stage(checked({ readyAfterFirstPass: true }))
+  stage.begin()
+  stage.answer('probe.passed')
+  expect([stage.word(), kinds(stage)]).toEqual(['setup', ['regular']])
+  stage.answer('probe.failed')
+  expect([stage.word(), stage.said()]).toEqual([
+    'setup',
+    ['setup → setup health.grace !health.grace'],
+  ])
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['setup → idle start.ready']])
+})
+
+test('readyAfterFirstPass: without a pass within the effective start period the start has failed', () => {
+  const stage = new Stage({
+    options: {
+      ...checked({ readyAfterFirstPass: true, startPeriodSeconds: 30 }).options,
+      startupTimeoutSeconds: 10,
+    },
+  })
+  stage.begin()
+  stage.answer('probe.passed')
+  stage.wait(29.9)
+  expect(stage.word()).toBe('setup')
+  stage.wait(0.1)
+  expect(stage.said()).toEqual(['setup → stopping start.deadline'])
+})
+
+test('health.grace: a failure while young is recorded once per episode and does not count', () => {
+  const stage = new Stage(checked({}))
+  stage.open()
+  stage.answer('probe.failed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['idle → idle health.grace !health.grace']])
+  stage.untilProbe()
+  stage.answer('probe.failed')
+  expect([stage.word(), stage.said(), stage.at < 20_000]).toEqual(['idle', [], true])
+  expect(stage.runner().context.strikes).toEqual([])
+})
+
+test.for([
+  { threshold: 3, said: ['idle → failing health.fail', '', 'failing → stopping health.threshold'] },
+  { threshold: 2, said: ['idle → failing health.fail', 'failing → stopping health.threshold'] },
+  { threshold: 1, said: ['idle → failing health.fail,failing → stopping health.threshold'] },
+])(
+  'health.threshold: the $threshold. consecutive failure ends a runner, never one before',
+  ({ threshold, said }) => {
+    const stage = ready(1, checked({ failureThreshold: threshold }))
+    const heard: string[] = []
+    while (heard.length < threshold) {
+      stage.strike()
+      heard.push(stage.said().join())
+    }
+    expect(heard).toEqual(said)
+    expect(stage.orders('stop')).toEqual([
+      expect.objectContaining({ reason: 'health_check_failed' }),
+    ])
+  },
+)
+
+test('the decision of a threshold names its failures and the readings it rests on', () => {
+  const stage = ready()
+  const counted = [1, 2, 3].map(() => stage.strike().seq)
+  const decision = stage.last.decisions[0]!
+  expect(decision.events).toEqual(counted)
+  expect(decision.compared).toEqual(
+    expect.arrayContaining([
+      {
+        name: 'age',
+        value: expect.any(Number),
+        op: '<',
+        threshold: 20_000,
+        option: 'startPeriodSeconds',
+      },
+      { name: 'failures', value: 3, op: '>=', threshold: 3, option: 'failureThreshold' },
+      expect.objectContaining({ name: 'out', option: 'capPercent' }),
+    ]),
+  )
+  expect(decision.commands).toContain(`stop:${stage.id()}.1`)
+})
+
+test('one pass breaks the row of failures, extra checks in between included', () => {
+  const stage = ready()
+  stage.strike()
+  stage.strike()
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['failing → idle health.recover']])
+  stage.strike()
+  expect(stage.said()).toEqual(['idle → failing health.fail'])
+})
+
+test('successThreshold passes in a row are needed; a failure in between starts the row anew', () => {
+  const stage = ready(1, checked({ successThreshold: 2 }))
+  const pass = () => {
+    stage.untilProbe()
+    stage.answer('probe.passed')
+    return stage.word()
+  }
+  stage.strike()
+  expect(pass()).toBe('failing')
+  stage.untilProbe()
+  stage.answer('probe.failed')
+  expect([pass(), pass()]).toEqual(['failing', 'idle'])
+})
+
+test('an extra check while failing may acquit early and never convicts early', () => {
+  const stage = ready()
+  stage.strike()
+  const counted = stage.at
+  stage.untilProbe()
+  expect(stage.at - counted).toBeLessThan(5_000)
+  stage.answer('probe.failed')
+  expect([stage.runner().context.strikes.length, stage.said()]).toEqual([1, []])
+  stage.strike()
+  expect(stage.at - counted).toBeGreaterThanOrEqual(9_000)
+})
+
+test('a 2xx to real work never resets the count of failed checks', () => {
+  const stage = ready()
+  stage.strike()
+  stage.strike()
+  stage.end('healthy')
+  stage.load(1, 0, { served: 5 })
+  expect([stage.word(), stage.runner().context.strikes.length]).toEqual(['failing', 2])
+})
+
+test('probe.error accuses nobody: recorded, not counted, state unchanged', () => {
+  const stage = ready()
+  for (let i = 0; i < 5; i++) {
+    stage.untilProbe()
+    stage.answer('probe.errored')
+    expect(stage.said()).toEqual([])
+  }
+  expect([stage.word(), stage.runner().context.strikes]).toEqual(['idle', []])
+})
+
+test.for([
+  { why: 'regular', check: {}, expected: ['manual'] },
+  {
+    why: 'callRegularly: false',
+    check: { callRegularly: false, exclusive: false },
+    expected: ['manual'],
+  },
+])(
+  'health.manual, $why: asks for a fresh check at once; one failure ends the runner',
+  ({ check, expected }) => {
+    const stage = ready(1, checked(check))
+    stage.end('healthy', 1, { headers: { check: true } })
+    expect([stage.word(), stage.said(), kinds(stage)]).toEqual([
+      'verifying',
+      ['idle → verifying health.manual'],
+      expected,
+    ])
+    stage.answer('probe.failed')
+    expect(stage.said()).toEqual(['verifying → stopping health.manual'])
+    expect(stage.orders('stop')).toEqual([
+      expect.objectContaining({ reason: 'manual_health_check_failed' }),
+    ])
+  },
+)
+
+test('health.manual ignores the start period', () => {
+  const stage = new Stage(checked({}))
+  stage.openAll()
+  expect(stage.at).toBeLessThan(20_000)
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect(stage.word()).toBe('stopping')
+})
+
+test('health.manual: a pass refutes the doubt; counted failures stay', () => {
+  const stage = ready()
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['verifying → idle health.manual']])
+  stage.strike()
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.runner().context.strikes.length]).toEqual(['failing', 1])
+})
+
+test('health.manual on a 500 takes the place of its TCP check', () => {
+  const stage = ready()
+  stage.end('error', 1, { headers: { check: true } })
+  expect(kinds(stage)).toEqual(['manual'])
+})
+
+test('health.manual without a health check is a TCP check', () => {
+  const stage = ready(1, { checked: false })
+  stage.end('healthy', 1, { headers: { check: true } })
+  expect(kinds(stage)).toEqual(['tcp'])
+})
+
+test('a manual check during a regular one waits for a fresh one', () => {
+  const stage = ready()
+  stage.untilProbe()
+  stage.end('healthy', 1, { headers: { check: true } })
+  expect([stage.word(), kinds(stage)]).toEqual(['verifying', []])
+  stage.answer('probe.passed')
+  expect([stage.word(), kinds(stage)]).toEqual(['verifying', ['manual']])
+})
+
+test('a manual check asked of a held runner is made even when a regular pass frees it meanwhile', () => {
+  const stage = ready(1, { policy: { capMin: 0, capPercent: 0 } })
+  for (let i = 0; i < 3; i++) stage.strike()
+  expect(stage.word()).toBe('held')
+  stage.untilProbe()
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.passed')
+  expect([stage.said(), kinds(stage)]).toEqual([
+    ['held → idle health.recover', 'idle → verifying health.manual'],
+    ['manual'],
+  ])
+})
+
+test('a manual check that we cannot make is made again three times at once, then TCP decides', () => {
+  for (const [answer, word] of [
+    ['probe.passed', 'idle'],
+    ['probe.failed', 'stopping'],
+  ] as const) {
+    const stage = ready()
+    stage.end('healthy', 1, { headers: { check: true } })
+    const made: ProbeKind[] = []
+    while (stage.runner().flyingKind !== 'tcp') {
+      stage.answer('probe.errored')
+      made.push(...kinds(stage))
+    }
+    expect(made).toEqual(['manual', 'manual', 'manual', 'tcp'])
+    stage.answer(answer, 1, { why: 'refused' })
+    expect(stage.word()).toBe(word)
+  }
+})
+
+test('when even TCP cannot be made, the check is asked for again later', () => {
+  const stage = ready()
+  stage.end('error')
+  while (stage.runner().flying > 0) stage.answer('probe.errored')
+  expect([stage.word(), stage.runner().flying]).toEqual(['verifying', 0])
+  stage.wait(4)
+  expect(stage.runner().flyingKind).toBe('tcp')
+})
+
+test('a check asked for while a stronger one is pending is covered by it and adds evidence only', () => {
+  const stage = ready()
+  stage.end('healthy', 1, { headers: { check: true } })
+  for (let i = 0; i < 20; i++) {
+    stage.end('error')
+    expect(kinds(stage)).toEqual([])
+  }
+  const { evidence } = stage.runner().context
+  expect([evidence.length, evidence.at(-1)]).toEqual([8, stage.fleet.seq])
+})
+
+test('a stronger check takes over from a weaker one', () => {
+  const stage = ready()
+  stage.end('error')
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.passed')
+  expect([stage.word(), kinds(stage)]).toEqual(['verifying', ['manual']])
+})
+
+test('an answer that comes after the verdict, or for another probe, is stale', () => {
+  const stage = ready()
+  stage.untilProbe()
+  const { flying } = stage.runner()
+  stage.answer('probe.passed')
+  for (const probe of [flying, flying + 5, 0])
+    expect(
+      stage.tell({ type: 'probe.failed', ...stage.life(), probe, kind: 'regular', latencyMs: 1 })
+        .seq,
+    ).toBe(0)
+})
+
+test('the interval runs from start to start, with ten percent jitter; the second check comes after a random share of it', () => {
+  const seconds = new Set<number>()
+  for (let seed = 1; seed <= 30; seed++) {
+    const stage = new Stage({ ...checked({}), seed })
+    stage.open()
+    const starts = [stage.at]
+    stage.answer('probe.passed')
+    for (let i = 0; i < 4; i++) {
+      stage.untilProbe()
+      starts.push(stage.at)
+      stage.answer('probe.passed')
+    }
+    const gaps = starts.slice(1).map((at, i) => at - starts[i]!)
+    seconds.add(Math.round(gaps[0]! / 1000))
+    expect(gaps[0]).toBeLessThanOrEqual(10_000)
+    for (const gap of gaps.slice(1)) {
+      expect(gap).toBeGreaterThanOrEqual(9_000)
+      expect(gap).toBeLessThanOrEqual(11_000)
+    }
+  }
+  // Runners that were started together do not stay in step.
+  expect(seconds.size).toBeGreaterThan(5)
+})
+
+test('a missed tick is skipped, never made up for', () => {
+  const stage = ready()
+  stage.untilProbe()
+  stage.wait(65)
+  expect(stage.orders('probe')).toEqual([])
+  stage.answer('probe.passed')
+  expect(stage.orders('probe')).toEqual([])
+})
+
+test('health.slow: three slow checks in a row are a warning, no verdict', () => {
+  const stage = ready()
+  const slow = (latencyMs: number) => {
+    stage.untilProbe()
+    stage.answer('probe.passed', 1, { latencyMs })
+    return stage.said()
+  }
+  expect([slow(1500), slow(1500), slow(900), slow(1500), slow(1500)].flat()).toEqual([])
+  expect(slow(1001)).toEqual(['idle → idle health.slow !health.slow'])
+  expect(slow(1500)).toEqual([])
+})
+
+test('maxConcurrentProbes holds back scheduled checks in due order, never the asked ones', () => {
+  const stage = new Stage({ ...checked({}, 5), policy: { maxConcurrentProbes: 2 } })
+  for (let n = 1; n <= 5; n++) stage.open(n)
+  const flying = () => [1, 2, 3, 4, 5].filter((n) => stage.runner(n).flying > 0)
+  expect(flying()).toEqual([1, 2])
+  stage.end('error', 5)
+  expect(flying()).toEqual([1, 2, 5])
+  stage.answer('probe.passed', 1)
+  expect(flying()).toEqual([2, 3, 5])
+})
+
+test('health.heartbeat: a missed one is a failed regular check on the same counter; the reason names the last signal', () => {
+  const stage = ready(1, checked({ heartbeat: { ttlSeconds: 30 } }))
+  stage.tell({ type: 'heartbeat.received', ...stage.life() })
+  stage.strike()
+  stage.strike()
+  const last = stage.at
+  while (stage.word() === 'failing' && stage.at - last < 60_000) stage.wait(1)
+  expect(stage.orders('stop').map(({ reason }) => reason)).toEqual(['heartbeat_missed'])
+})
+
+test('a heartbeat in time keeps a runner well', () => {
+  const stage = ready(1, checked({ heartbeat: { ttlSeconds: 8 } }))
+  stage.tell({ type: 'heartbeat.received', ...stage.life() })
+  for (let i = 0; i < 10; i++) {
+    stage.wait(7)
+    if (stage.runner().flying > 0) stage.answer('probe.passed')
+    stage.tell({ type: 'heartbeat.received', ...stage.life() })
+    expect(stage.word()).toBe('idle')
+  }
+})
+
+test('health.progress: silence is verified; real work refutes it and calls the check back', () => {
+  const stage = ready()
+  stage.load(1, 1)
+  stage.tell({ type: 'attempt.stalled', ...stage.life(), inFlight: 1 })
+  expect([stage.said(), kinds(stage)]).toEqual([['busy → verifying health.progress'], ['manual']])
+  const { flying } = stage.runner()
+  stage.end('healthy', 1, { inFlight: 1 })
+  expect([stage.said(), stage.orders('probe.cancel').length]).toEqual([
+    ['verifying → busy health.progress'],
+    1,
+  ])
+  // Its answer comes too late to matter.
+  expect(
+    stage.tell({
+      type: 'probe.failed',
+      ...stage.life(),
+      probe: flying,
+      kind: 'manual',
+      latencyMs: 1,
+    }).seq,
+  ).toBe(0)
+  expect(stage.word()).toBe('busy')
+})
+
+test('order.check asks for a regular check now, or for a manual one', () => {
+  const stage = ready()
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: false })
+  expect([stage.word(), kinds(stage)]).toEqual(['idle', ['regular']])
+  stage.answer('probe.passed')
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
+  expect([stage.said(), kinds(stage)]).toEqual([['idle → verifying order.check'], ['manual']])
+})
+
+const exclusive = { callRegularly: false, exclusiveWaitSeconds: 5 } as const
+
+test('health.exclusive: admission pauses, work in flight ends, then the check runs', () => {
+  const stage = ready(1, checked(exclusive))
+  stage.load(1, 2)
+  stage.end('healthy', 1, { headers: { check: true }, inFlight: 1 })
+  expect([stage.word(), kinds(stage), stage.orders('count').length]).toEqual([
+    'verifying+paused',
+    [],
+    1,
+  ])
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 1 })
+  expect(kinds(stage)).toEqual([])
+  stage.end('healthy', 1, { inFlight: 0 })
+  expect(kinds(stage)).toEqual(['manual'])
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['verifying+paused → idle health.manual']])
+})
+
+test('health.exclusive_wait: work that does not end skips the check, says so, and it is asked for again later', () => {
+  const stage = ready(1, checked(exclusive))
+  stage.load(1, 1)
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 1 })
+  stage.wait(5)
+  expect(stage.said()).toEqual(['verifying+paused → verifying health.exclusive_wait'])
+  stage.wait(10)
+  expect(stage.word()).toBe('verifying+paused')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect(kinds(stage)).toEqual(['manual'])
+})
+
+test('health.after_error: an error whose TCP check passed asks for one exclusive check, at most one an interval', () => {
+  const stage = ready(1, checked(exclusive))
+  stage.end('error')
+  stage.answer('probe.passed')
+  expect(stage.said()).toEqual([
+    'verifying → idle outcome.tcp_check',
+    'idle → verifying health.after_error',
+    'verifying → verifying+paused health.exclusive',
+  ])
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect(kinds(stage)).toEqual(['exclusive'])
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('idle')
+  stage.wait(2)
+  stage.end('error')
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['idle', ['verifying → idle outcome.tcp_check']])
+  stage.wait(10)
+  stage.end('error')
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('verifying+paused')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  stage.answer('probe.failed')
+  expect(stage.orders('stop').map(({ reason }) => reason)).toEqual(['manual_health_check_failed'])
+})
+
+test('betweenRequestsSeconds: an idle runner is checked when none ran that long; a busy one is not', () => {
+  const stage = ready(
+    1,
+    checked({ exclusive: true, callRegularly: false, betweenRequestsSeconds: 30 }),
+  )
+  stage.wait(31)
+  expect(stage.word()).toBe('idle+paused')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('idle')
+  stage.load(1, 1)
+  stage.wait(65)
+  expect(stage.word()).toBe('busy')
+})

@@ -1,0 +1,156 @@
+/** Semantics 9: a snapshot taken at any point changes nothing afterwards; what is derived is rebuilt; what is not ours is refused. */
+import { expect, test } from 'vitest'
+import { beginSnapshot, createFleet, nextDue, restore, snapshot, step } from '../src/index.ts'
+import { ready, Stage } from './stage.ts'
+
+test.for([null, 7, 'x', {}, [], { format: 2, apps: [] }, { format: 1 }] as const)(
+  '%j is refused by name',
+  (json) => {
+    expect(() => restore(json)).toThrow(expect.objectContaining({ code: 'HEALTH_SNAPSHOT_FORMAT' }))
+  },
+)
+
+test('a word of another version is refused by name', () => {
+  const saved = JSON.parse(JSON.stringify(snapshot(ready(1).fleet)))
+  saved.apps[0].runners[0].word = 'levitating'
+  expect(() => restore(saved)).toThrow(/levitating/)
+})
+
+test('an empty fleet comes back empty', () => {
+  const fleet = createFleet({}, { seed: 3 })
+  const back = restore(JSON.parse(JSON.stringify(snapshot(fleet))))
+  expect([snapshot(back), nextDue(back)]).toEqual([snapshot(fleet), Infinity])
+})
+
+test('restored, it goes on as if nothing had been', () => {
+  const story = (cut: boolean) => {
+    const stage = ready(3)
+    stage.strike(1)
+    stage.end('error', 2)
+    stage.order('order.drain', 3, { replace: true })
+    const fleet = cut ? restore(JSON.parse(JSON.stringify(snapshot(stage.fleet)))) : stage.fleet
+    const said: unknown[] = []
+    for (let i = 0; i < 200; i++) {
+      const at = nextDue(fleet)
+      if (at > 10_000_000) break
+      const { commands, decisions } = step(fleet, { type: 'time.passed', at })
+      said.push(commands, decisions)
+    }
+    return said
+  }
+  expect(story(true)).toEqual(story(false))
+})
+
+test('it holds no clock, heap or counter that could be derived', () => {
+  const stage = ready(3)
+  for (const n of [1, 2]) stage.strike(n)
+  const saved = snapshot(stage.fleet)
+  const derived = [
+    'suspects',
+    'outs',
+    'established',
+    'working',
+    'draining',
+    'flying',
+    'maxProbes',
+    'stale',
+  ]
+  const kept = [...Object.keys(saved), ...Object.keys(saved.apps[0]!)]
+  expect(kept.filter((name) => derived.includes(name))).toEqual([])
+  const back = restore(JSON.parse(JSON.stringify(saved)))
+  const [was, is] = [stage.fleet, back].map((fleet) => {
+    const app = [...fleet.apps.values()][0]!
+    return [
+      app.suspects,
+      app.outs,
+      app.established,
+      app.working,
+      app.draining,
+      fleet.flying,
+      fleet.maxProbes,
+      fleet.probes.size,
+      fleet.deadlines.size,
+    ]
+  })
+  expect(is).toEqual(was)
+})
+
+test('in slices it is the fleet at the moment it began, whatever happens meanwhile', () => {
+  const stage = ready(10)
+  const before = JSON.stringify(snapshot(stage.fleet))
+  const writer = beginSnapshot(stage.fleet)
+  expect(writer.slice(2)).toBeNull()
+  stage.end('server_error', 9)
+  stage.exit(8)
+  stage.configure({ keepAliveSeconds: 5 })
+  stage.run(40)
+  // Those that changed meanwhile were written before they did.
+  const whole = writer.slice(3) ?? writer.slice(100)
+  expect(JSON.stringify(whole) === before).toBe(true)
+})
+
+test('the order of those that are held survives', () => {
+  const stage = ready(6, { policy: { capMin: 0, capPercent: 0, panicMin: 100 } })
+  for (const n of [5, 2, 4]) {
+    stage.sick.set(n, 'status')
+    stage.run(90, () => stage.word(n) === 'held')
+  }
+  const held = (fleet: Stage['fleet']) => [...fleet.apps.values()][0]!.held.map(({ id }) => id)
+  expect(held(stage.fleet)).toEqual([stage.id(5), stage.id(2), stage.id(4)])
+  expect(held(restore(JSON.parse(JSON.stringify(snapshot(stage.fleet)))))).toEqual(
+    held(stage.fleet),
+  )
+})
+
+test('core.started voids checks in flight and gauges of before, and flips nobody', () => {
+  const stage = ready(4)
+  stage.load(1, 1)
+  stage.strike(2)
+  stage.untilProbe(4)
+  stage.end('error', 3)
+  const words = [1, 2, 3, 4].map((n) => stage.runner(n).configuration.word)
+  const fleet = restore(JSON.parse(JSON.stringify(snapshot(stage.fleet))))
+  const { decisions, commands } = step(fleet, {
+    type: 'core.started',
+    at: stage.at,
+    version: '1',
+    wall: 0,
+  })
+  expect(decisions).toEqual([])
+  expect([...fleet.runners.values()].map(({ configuration }) => configuration.word)).toEqual(words)
+  // The question that was under way is asked again.
+  expect(commands.filter(({ type }) => type === 'probe')).toEqual([
+    expect.objectContaining({ runner: stage.id(3), kind: 'tcp' }),
+  ])
+  expect([...fleet.apps.values()][0]!.working).toBe(0)
+})
+
+test('time never runs backwards, and the refusal moves nothing', () => {
+  const stage = ready(1)
+  const before = JSON.stringify(snapshot(stage.fleet))
+  expect(() => step(stage.fleet, { type: 'time.passed', at: stage.at - 1 })).toThrow(
+    expect.objectContaining({ code: 'HEALTH_TIME_BACKWARDS' }),
+  )
+  expect(() => step(stage.fleet, { type: 'time.passed', at: Number.NaN })).toThrow(
+    expect.objectContaining({ code: 'HEALTH_TIME_BACKWARDS' }),
+  )
+  expect(() =>
+    step(stage.fleet, {
+      type: 'policy.changed',
+      at: stage.at,
+      app: null,
+      change: { capPercent: 900 },
+      by: 'me',
+    }),
+  ).toThrow(/capPercent/)
+  expect(() =>
+    step(stage.fleet, {
+      type: 'policy.changed',
+      at: stage.at,
+      app: 'no/app',
+      change: {},
+      by: 'me',
+    }),
+  ).toThrow(/no\/app/)
+  expect(JSON.stringify(snapshot(stage.fleet))).toBe(before)
+})
