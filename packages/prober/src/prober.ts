@@ -1,0 +1,177 @@
+/**
+ * Asks runners whether they are well and reports each answer once. It schedules nothing (the core does) and judges nothing but
+ * one question: was a failure the runner's, or ours.
+ */
+import type { Cancel, Clock, Millis, Prober, ProbeOrder, ProbeResult } from '@health/core'
+import { Deadlines, type Deadline } from './deadline.ts'
+import { exchange, type Exchange, type Sight, type Trust } from './exchange.ts'
+import { watchLoop, type LoopWatch } from './loop-watch.ts'
+import { targetOf, type Target } from './target.ts'
+
+/** Options of {@link createProber}. */
+export interface ProberOptions {
+  readonly clock: Clock
+  /**
+   * Connections open at a time, a second line of defence: the core schedules fewer. A probe above it is `errored`, a repeated
+   * port probe waits for its next turn. Default 1024, which fits the usual limit of descriptors.
+   */
+  readonly maxFlying?: number
+  /** For servers asked over https. Default: the system's authorities. */
+  readonly trust?: Trust
+  /** Measures how late our own loop is. Default: one on the machine's monotonic time. */
+  readonly loop?: LoopWatch
+}
+
+/** A {@link Prober} over TCP, HTTP/1.1 and HTTPS, with a connection of its own for each probe. */
+export function createProber(options: ProberOptions): Prober {
+  return new SocketProber(options)
+}
+
+type Report = (result: ProbeResult) => void
+
+interface Flight {
+  readonly order: ProbeOrder
+  readonly target: Target
+  readonly report: Report
+  /** Observed and monotonic time at which this try began. */
+  began: Millis
+  beganLoop: number
+  exchange: Exchange | null
+  deadline: Deadline | null
+  /** Takes back the wait for the next try. */
+  pause: Cancel | null
+}
+
+class SocketProber implements Prober {
+  readonly #clock: Clock
+  readonly #max: number
+  readonly #trust: Trust
+  readonly #loop: LoopWatch
+  readonly #deadlines: Deadlines
+  readonly #flights = new Map<string, Flight>()
+  #flying = 0
+  #closed = false
+
+  constructor({ clock, maxFlying = 1_024, trust = {}, loop = watchLoop() }: ProberOptions) {
+    this.#clock = clock
+    this.#max = maxFlying
+    this.#trust = trust
+    this.#loop = loop
+    this.#deadlines = new Deadlines(clock)
+  }
+
+  get flying(): number {
+    return this.#flying
+  }
+
+  probe(order: ProbeOrder, report: Report): Cancel {
+    const key = `${order.probe} ${order.incarnation} ${order.runner}`
+    const target = this.#refusal(order, key) ?? targetOf(order)
+    if (typeof target === 'string') {
+      return later(() => report({ result: 'errored', latencyMs: 0, detail: target }))
+    }
+    const flight: Flight = {
+      order,
+      target,
+      report,
+      began: 0,
+      beganLoop: 0,
+      exchange: null,
+      deadline: null,
+      pause: null,
+    }
+    this.#flights.set(key, flight)
+    this.#try(key, flight)
+    return () => {
+      if (this.#flights.get(key) === flight) this.#forget(key, flight)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    for (const [key, flight] of this.#flights) this.#forget(key, flight)
+    this.#deadlines.clear()
+    return Promise.resolve()
+  }
+
+  /** Why a probe cannot be made now; null when it can. */
+  #refusal(order: ProbeOrder, key: string): string | null {
+    if (this.#closed) return 'the prober is closed'
+    if (this.#flights.has(key))
+      return `probe ${order.probe} of ${order.runner} is in flight already`
+    if (this.#flying >= this.#max && order.everyMs === undefined) {
+      return `${this.#max} probes are in flight, no more are allowed`
+    }
+    return null
+  }
+
+  #try(key: string, flight: Flight): void {
+    flight.began = this.#clock.now()
+    if (this.#flying >= this.#max) return this.#again(key, flight)
+    flight.beganLoop = this.#loop.now()
+    this.#flying++
+    this.#loop.enter()
+    flight.deadline = this.#deadlines.add(flight.order.timeoutMs, () => {
+      // What arrived while our loop was busy has not been read yet: it is, before this runs.
+      setImmediate(() => {
+        const progress = flight.exchange?.progress
+        if (progress !== undefined)
+          this.#seen(key, flight, { result: 'failed', why: 'timeout', detail: progress })
+      })
+    })
+    flight.exchange = exchange(flight.target, this.#trust, (sight) =>
+      this.#seen(key, flight, sight),
+    )
+  }
+
+  #seen(key: string, flight: Flight, sight: Sight): void {
+    const { order, report } = flight
+    const late = sight.result === 'failed' ? this.#loop.latest(flight.beganLoop) : 0
+    this.#land(flight)
+    if (order.everyMs !== undefined && sight.result !== 'passed') return this.#again(key, flight)
+    this.#flights.delete(key)
+    const latencyMs = this.#clock.now() - flight.began
+    if (late <= order.timeoutMs / 2) report({ ...sight, latencyMs })
+    else
+      report({
+        result: 'errored',
+        latencyMs,
+        detail: `our own event loop was late by ${Math.round(late)} ms`,
+      })
+  }
+
+  /** The next try of a repeated probe, `everyMs` after the last one began. */
+  #again(key: string, flight: Flight): void {
+    const spent = this.#clock.now() - flight.began
+    flight.pause = this.#clock.after(Math.max(1, (flight.order.everyMs ?? 0) - spent), () => {
+      flight.pause = null
+      this.#try(key, flight)
+    })
+  }
+
+  /** Lets go of the connection and the timeout of this try. */
+  #land(flight: Flight): void {
+    if (!flight.exchange) return
+    flight.exchange.end()
+    flight.exchange = null
+    if (flight.deadline) this.#deadlines.remove(flight.deadline)
+    flight.deadline = null
+    this.#flying--
+    this.#loop.leave()
+  }
+
+  #forget(key: string, flight: Flight): void {
+    this.#flights.delete(key)
+    this.#land(flight)
+    flight.pause?.()
+  }
+}
+
+/** Runs after the caller has returned, unless cancelled. */
+function later(run: () => void): Cancel {
+  let cancelled = false
+  queueMicrotask(() => cancelled || run())
+  return () => {
+    cancelled = true
+  }
+}
