@@ -1,0 +1,186 @@
+/**
+ * The queue's file: one row per request that never grows with its body, and beside it what was submitted or, once there is
+ * one, the answer; the answer of a request in quarantine stands beside, under the negative of its number. Runs in the writer's thread; it applies what it is told in one transaction and decides nothing.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import {
+  ATTEMPTS,
+  COLUMNS,
+  CONTENT,
+  DUE,
+  FENCE,
+  HEAD,
+  INSERT,
+  KEEP,
+  KIND,
+  LEASE,
+  type Parcel,
+  READ,
+  type Refusal,
+  REMOVE,
+  RENEW,
+  REVIVE,
+  SEQ,
+  SETTLE,
+  STANDING,
+  WANTED,
+} from './batch.ts'
+import { BUSY, FULL, IOERR, openFile, resultCode } from './database-file.ts'
+
+/** A stretch of requests as one JSON text, and where the next one begins; null at the end. */
+export interface Stretch {
+  readonly rows: string
+  readonly next: number | null
+}
+
+/** The open file. */
+export class Database {
+  readonly #db: DatabaseSync
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
+  readonly #insert: StatementSync
+  readonly #addContent: StatementSync
+  readonly #move: StatementSync
+  readonly #renew: StatementSync
+  readonly #settle: StatementSync
+  readonly #setContent: StatementSync
+  readonly #content: StatementSync
+  readonly #remove: StatementSync
+  readonly #removeContent: StatementSync
+  readonly #revive: StatementSync
+  readonly #moveContent: StatementSync
+  readonly #stretch: StatementSync
+
+  /** Opens or creates; throws an `OpenRefusal`. */
+  constructor(file: string) {
+    this.#db = openFile(file)
+    const db = this.#db
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#commit = db.prepare('COMMIT')
+    this.#insert = db.prepare(
+      'INSERT INTO request(seq, standing, fence, attempts, due, head) VALUES(?, ?, ?, ?, ?, CAST(? AS TEXT))',
+    )
+    this.#addContent = db.prepare('INSERT INTO content(seq, bytes) VALUES(?, ?)')
+    this.#move = db.prepare(
+      'UPDATE request SET standing = ?, fence = ?, attempts = ?, due = ? WHERE seq = ?',
+    )
+    this.#renew = db.prepare('UPDATE request SET due = ? WHERE seq = ?')
+    this.#settle = db.prepare(
+      'UPDATE request SET standing = ?, fence = ?, attempts = ?, due = ?, tail = CAST(? AS TEXT) WHERE seq = ?',
+    )
+    this.#setContent = db.prepare('UPDATE content SET bytes = ? WHERE seq = ?')
+    this.#content = db.prepare('SELECT bytes FROM content WHERE seq = ?')
+    this.#content.setReturnArrays(true)
+    this.#remove = db.prepare('DELETE FROM request WHERE seq = ?')
+    this.#removeContent = db.prepare('DELETE FROM content WHERE seq = ?')
+    // The seventh part of a head is the limit on its start.
+    this.#revive = db.prepare(
+      `UPDATE request SET seq = ?, standing = ?, fence = ?, attempts = ?, due = 0, head = json_set(head, '$[6]', NULL), tail = CAST(? AS TEXT) WHERE seq = ?`,
+    )
+    this.#moveContent = db.prepare('UPDATE content SET seq = ? WHERE seq = ?')
+    this.#stretch =
+      db.prepare(`SELECT group_concat('[' || seq || ',' || standing || ',' || fence || ',' || attempts || ',' || due || ',' || head || ',' || coalesce(json_quote(tail), 'null') || ']') AS rows, max(seq) AS next
+      FROM (SELECT * FROM request WHERE seq > ? ORDER BY seq LIMIT ?)`)
+  }
+
+  /** Applies parcels as one transaction and syncs it; the contents that rows wanted, parcel by parcel, or why nothing was done. */
+  apply(
+    parcels: readonly Parcel[],
+  ): { readonly contents: (Uint8Array<ArrayBuffer> | null)[][] } | Refusal {
+    try {
+      this.#begin.run()
+      const contents = parcels.map((parcel) => this.#applyOne(parcel))
+      this.#commit.run()
+      return { contents }
+    } catch (error) {
+      const code = resultCode(error)
+      const message = error instanceof Error ? error.message : String(error)
+      // A transaction that failed for want of space may already be undone.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      return {
+        kind: code === FULL ? 'full' : code === IOERR || code === BUSY ? 'failed' : 'damaged',
+        message,
+      }
+    }
+  }
+
+  /** Moves the log into the file, so that its room can be written again. Answers whether it could. */
+  makeRoom(): boolean {
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(RESTART)')
+      return true
+    } catch {
+      // Still full: the caller finds out when it writes.
+      return false
+    }
+  }
+
+  stretch(after: number, limit: number): Stretch {
+    const found = this.#stretch.get(after, limit) as {
+      readonly rows: string | null
+      readonly next: number | null
+    }
+    return { rows: `[${found.rows ?? ''}]`, next: found.next }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #applyOne(parcel: Parcel): (Uint8Array<ArrayBuffer> | null)[] {
+    const contents: (Uint8Array<ArrayBuffer> | null)[] = []
+    const { rows, bytes, count } = parcel
+    for (let at = 0, end = count * COLUMNS; at < end; at += COLUMNS) {
+      const cell = (column: number): number => rows[at + column] as number
+      const part = (column: number): Uint8Array<ArrayBuffer> =>
+        bytes.subarray(cell(column), cell(column + 1))
+      const seq = cell(SEQ)
+      switch (cell(KIND)) {
+        case INSERT:
+          this.#insert.run(seq, cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), part(HEAD))
+          this.#addContent.run(seq, part(CONTENT))
+          break
+        case LEASE:
+          this.#move.run(cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), seq)
+          break
+        case RENEW:
+          this.#renew.run(cell(DUE), seq)
+          break
+        case SETTLE:
+        case KEEP:
+          if (cell(HEAD + 1) > cell(HEAD))
+            this.#settle.run(
+              cell(STANDING),
+              cell(FENCE),
+              cell(ATTEMPTS),
+              cell(DUE),
+              part(HEAD),
+              seq,
+            )
+          else this.#move.run(cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), seq)
+          if (cell(KIND) === KEEP) this.#addContent.run(-seq, part(CONTENT))
+          else if (cell(CONTENT + 1) > cell(CONTENT)) this.#setContent.run(part(CONTENT), seq)
+          break
+        case REMOVE:
+          this.#remove.run(seq)
+          this.#removeContent.run(seq)
+          this.#removeContent.run(-seq)
+          break
+        case REVIVE:
+          this.#revive.run(cell(DUE), cell(STANDING), cell(FENCE), cell(ATTEMPTS), part(HEAD), seq)
+          this.#moveContent.run(cell(DUE), seq)
+          this.#removeContent.run(-seq)
+          break
+        case READ:
+          break
+        default:
+          throw new Error(`a row asks for ${cell(KIND)}`)
+      }
+      if (cell(WANTED) !== 0) {
+        const found = this.#content.get(seq) as unknown as [Uint8Array<ArrayBuffer>] | undefined
+        contents.push(found?.[0] ?? null)
+      }
+    }
+    return contents
+  }
+}

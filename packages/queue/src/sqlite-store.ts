@@ -1,0 +1,330 @@
+/**
+ * The store on disk, seen from the queue's thread: it gathers the changes of a turn into one batch, hands it to the writer's
+ * thread and passes on its answer. When the disk is full, new requests are refused, and what ends a lease is kept and tried
+ * again until there is room.
+ */
+import type { Worker } from 'node:worker_threads'
+import { type FinalAnswer, HealthError } from '@health/core'
+import {
+  Batch,
+  INSERT,
+  KEEP,
+  LEASE,
+  READ,
+  type Receipt,
+  type Refusal,
+  REMOVE,
+  RENEW,
+  REVIVE,
+  SETTLE,
+  WANTED,
+  COLUMNS,
+} from './batch.ts'
+import { answerFacts, readAnswer, readRequest, requestFacts } from './content.ts'
+import { type Entry, KEPT, tailOf } from './entry.ts'
+import { writeHead } from './head.ts'
+import { Recent } from './recent.ts'
+import type { Store } from './store.ts'
+import type { FromWriter, ToWriter } from './writer.ts'
+
+/** What to do when a row is safe, or refused. */
+interface Memo {
+  /** Tried again when the disk is full. */
+  readonly keep: boolean
+  readonly settled: (failure: HealthError | null, content: Uint8Array<ArrayBuffer> | null) => void
+}
+
+/** Bounds of the store, in bytes. */
+export interface StoreLimits {
+  /** Changes on their way to the disk; past it `submit` rejects with `HEALTH_QUEUE_FULL`. */
+  readonly maxPendingBytes: number
+  /** Ends of leases that wait for a full disk; past it they reject with `HEALTH_STORAGE_FULL` and the lease stays. */
+  readonly maxKeptBytes: number
+  /** Recently submitted requests that are leased without reading. */
+  readonly maxRecentBytes: number
+}
+
+/** A batch is sent when it is this large, and at the end of the turn. */
+const BATCH_ROWS = 32
+const BATCH_BYTES = 1024 * 1024
+/** Pause between two tries of what waits for a full disk; any success of other changes is a try as well. */
+const RETRY_MS = 250
+const SPARE_BATCHES = 4
+
+export class SqliteStore implements Store {
+  /** Resolves when the writer has ended by itself. */
+  readonly ended: Promise<void>
+  readonly #worker: Worker
+  readonly #limits: StoreLimits
+  readonly #recent: Recent
+  /** Sent and not answered, in order. */
+  readonly #flying: Batch<Memo>[] = []
+  readonly #spare: Receipt['parcel'][] = []
+  #open = new Batch<Memo>()
+  /** What waits for the disk. */
+  #kept = new Batch<Memo>()
+  #scheduled = false
+  #flyingBytes = 0
+  #retry: NodeJS.Timeout | null = null
+  #broken: HealthError | null = null
+  #closing = false
+  #idle: (() => void)[] = []
+
+  #end: () => void = () => {}
+
+  constructor(worker: Worker, limits: StoreLimits) {
+    this.ended = new Promise((resolve) => (this.#end = resolve))
+    this.#worker = worker
+    this.#limits = limits
+    this.#recent = new Recent(limits.maxRecentBytes)
+    worker.on('message', (message: FromWriter) => {
+      if (message.type === 'receipts')
+        for (const receipt of message.receipts) this.#answered(receipt)
+    })
+    worker.on('error', (error) => this.#break(`The queue's writer ended: ${error.message}`))
+    worker.on('exit', () => this.#break("The queue's writer ended."))
+  }
+
+  insert: Store['insert'] = (entry, request, settled) => {
+    const pending = this.#flyingBytes + this.#open.bytes + request.body.byteLength
+    if (pending > this.#limits.maxPendingBytes) {
+      return queueMicrotask(() =>
+        settled(
+          new HealthError(
+            'HEALTH_QUEUE_FULL',
+            'The disk does not keep up with what is submitted. Try again later.',
+          ),
+        ),
+      )
+    }
+    const done: Memo['settled'] = (failure) => {
+      if (failure !== null) this.#recent.take(entry.seq)
+      settled(failure)
+    }
+    // First what may throw: a row that was begun must be finished.
+    const head = writeHead(entry)
+    const facts = requestFacts(request)
+    this.#row({ keep: false, settled: done }, INSERT, entry.seq)
+    this.#open.head(head)
+    this.#open.content(facts, request.body)
+    this.#recent.keep(entry.seq, request)
+    this.#full()
+  }
+
+  lease: Store['lease'] = (entry, change, settled) => {
+    const recent = this.#recent.take(entry.seq)
+    const done: Memo['settled'] = (failure, content) => {
+      const request = recent ?? (content === null ? null : readRequest(entry, content))
+      if (failure !== null && recent !== undefined) this.#recent.keep(entry.seq, recent)
+      if (failure !== null || request === null)
+        settled(
+          failure ??
+            new HealthError(
+              'HEALTH_QUEUE_FORMAT',
+              `The queue has lost what request ${entry.id} submitted.`,
+            ),
+          null,
+        )
+      else settled(null, request)
+    }
+    this.#row(
+      { keep: false, settled: done },
+      LEASE,
+      entry.seq,
+      change.standing,
+      change.fence,
+      change.attempts,
+      change.due,
+      recent === undefined ? 1 : 0,
+    )
+    this.#full()
+  }
+
+  renew: Store['renew'] = (entry, until, settled) => {
+    this.#row({ keep: false, settled }, RENEW, entry.seq, 0, 0, 0, until)
+    this.#full()
+  }
+
+  settle: Store['settle'] = (entry, change, final, keep, settled) => {
+    const facts = final === null ? '' : answerFacts(final)
+    this.#row(
+      { keep, settled },
+      change.standing === KEPT ? KEEP : SETTLE,
+      entry.seq,
+      change.standing,
+      change.fence,
+      change.attempts,
+      change.due,
+    )
+    if (change.tail !== undefined) this.#open.head(change.tail)
+    if (final !== null) {
+      this.#recent.take(entry.seq)
+      this.#open.content(facts, final.body)
+    }
+    this.#full()
+  }
+
+  remove: Store['remove'] = (entry, settled) => {
+    this.#row({ keep: false, settled }, REMOVE, entry.seq)
+    this.#full()
+  }
+
+  revive: Store['revive'] = (kept, next, settled) => {
+    const { standing, fence, attempts, seq, tail } = next
+    this.#row({ keep: false, settled }, REVIVE, kept.seq, standing, fence, attempts, seq)
+    this.#open.head(tail ?? '')
+    this.#full()
+  }
+
+  barrier: Store['barrier'] = (settled) => {
+    this.#row({ keep: false, settled: () => settled() }, READ, 0)
+  }
+
+  answer(entry: Entry): Promise<FinalAnswer | null> {
+    return new Promise((resolve, reject) => {
+      const done: Memo['settled'] = (failure, content) => {
+        if (failure !== null) reject(failure)
+        else resolve(content === null ? null : readAnswer(tailOf(entry).final, content))
+      }
+      // What is kept was submitted; its answer is beside it.
+      const at = entry.standing === KEPT ? -entry.seq : entry.seq
+      this.#row({ keep: false, settled: done }, READ, at, 0, 0, 0, 0, 1)
+      this.#full()
+    })
+  }
+
+  get failure(): HealthError | null {
+    return this.#broken?.code === 'HEALTH_QUEUE_CLOSED' ? null : this.#broken
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    if (this.#kept.count > 0) this.#sendKept()
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve)
+      this.#send()
+      this.#settleIdle()
+    })
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    if (this.#broken !== null) return
+    this.#broken = new HealthError('HEALTH_QUEUE_CLOSED')
+    await new Promise<void>((resolve) => {
+      this.#worker.once('exit', () => resolve())
+      this.#worker.postMessage({ type: 'close' } satisfies ToWriter)
+    })
+  }
+
+  /** Begins a row of the open batch and sees to it that the batch is sent. */
+  #row(
+    memo: Memo,
+    kind: number,
+    seq: number,
+    standing = 0,
+    fence = 0,
+    attempts = 0,
+    due = 0,
+    wanted = 0,
+  ): void {
+    this.#open.row(memo, kind, seq, standing, fence, attempts, due, wanted)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => this.#send())
+  }
+
+  #full(): void {
+    if (this.#open.count >= BATCH_ROWS || this.#open.bytes >= BATCH_BYTES) this.#send()
+  }
+
+  #send(): void {
+    this.#scheduled = false
+    const batch = this.#open
+    if (batch.count === 0) return
+    this.#open = new Batch(this.#spare.pop())
+    this.#post(batch)
+  }
+
+  #post(batch: Batch<Memo>): void {
+    if (this.#broken !== null) {
+      const failure = this.#broken
+      return queueMicrotask(() => {
+        for (const memo of batch.memos) memo.settled(failure, null)
+      })
+    }
+    this.#flying.push(batch)
+    this.#flyingBytes += batch.bytes
+    const { parcel } = batch
+    this.#worker.postMessage({ type: 'parcel', parcel } satisfies ToWriter, [
+      parcel.rows.buffer,
+      parcel.bytes.buffer,
+    ])
+  }
+
+  #answered(receipt: Receipt): void {
+    const batch = this.#flying.shift() as Batch<Memo>
+    this.#flyingBytes -= batch.bytes
+    const { parcel, refusal } = receipt
+    if (refusal !== null) this.#refused(batch, parcel, refusal)
+    else {
+      let content = 0
+      for (const [index, memo] of batch.memos.entries()) {
+        const wanted = parcel.rows[index * COLUMNS + WANTED] !== 0
+        memo.settled(null, wanted ? (receipt.contents[content++] ?? null) : null)
+      }
+      if (this.#kept.count > 0) this.#sendKept()
+    }
+    if (this.#spare.length < SPARE_BATCHES) this.#spare.push(parcel)
+    this.#settleIdle()
+  }
+
+  /** Keeps what ends leases for another try, within the bound, and refuses the rest. */
+  #refused(batch: Batch<Memo>, parcel: Receipt['parcel'], refusal: Refusal): void {
+    const failure = failureOf(refusal)
+    const mayPass = refusal.kind !== 'damaged' && !this.#closing
+    for (const [index, memo] of batch.memos.entries()) {
+      if (mayPass && memo.keep && this.#kept.bytes < this.#limits.maxKeptBytes)
+        this.#kept.again(memo, parcel, index)
+      else memo.settled(failure, null)
+    }
+    if (this.#kept.count > 0 && this.#retry === null)
+      this.#retry = setTimeout(() => this.#sendKept(), RETRY_MS)
+  }
+
+  #sendKept(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    const batch = this.#kept
+    this.#kept = new Batch<Memo>()
+    this.#post(batch)
+  }
+
+  #settleIdle(): void {
+    if (this.#flying.length > 0 || this.#open.count > 0 || this.#kept.count > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** The writer is gone: nothing will be answered any more. */
+  #break(message: string): void {
+    if (this.#broken !== null) return
+    this.#broken = new HealthError('HEALTH_STORAGE_FAILED', message)
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    for (const batch of [...this.#flying.splice(0), this.#kept])
+      for (const memo of batch.memos) memo.settled(this.#broken, null)
+    this.#kept = new Batch<Memo>()
+    this.#send()
+    this.#settleIdle()
+    this.#end()
+  }
+}
+
+function failureOf(refusal: Refusal): HealthError {
+  if (refusal.kind === 'full') return new HealthError('HEALTH_STORAGE_FULL')
+  if (refusal.kind === 'failed')
+    return new HealthError(
+      'HEALTH_STORAGE_FAILED',
+      `The disk did not take a change of the queue (${refusal.message}). Nothing was changed.`,
+    )
+  return new HealthError(
+    'HEALTH_QUEUE_FORMAT',
+    `The queue file is damaged (${refusal.message}). Restore it, or move it away.`,
+  )
+}

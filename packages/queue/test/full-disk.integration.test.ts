@@ -1,0 +1,189 @@
+/** What happens on a disk without room: new requests are refused, nothing accepted is lost, and the queue goes on when there is room. */
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { HealthError, type Lease, type Queue } from '@health/core'
+import { sampleAnswer, sampleLine, sampleSubmission } from '@health/testkit'
+import { expect, test } from 'vitest'
+import { createSqliteQueue } from '../src/index.ts'
+
+const APP = 'demo/echo'
+const KIB = 1024
+
+/** Works on a disk of 48 MiB in memory, where this user may mount one. */
+async function withSmallDisk(
+  work: (disk: string) => Promise<void>,
+): Promise<'done' | 'cannot mount'> {
+  const disk = mkdtempSync(join(tmpdir(), 'health-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk], { stdio: 'ignore' })
+  } catch {
+    rmSync(disk, { recursive: true })
+    return 'cannot mount'
+  }
+  try {
+    await work(disk)
+  } finally {
+    execFileSync('umount', ['--lazy', disk])
+    rmSync(disk, { recursive: true })
+  }
+  return 'done'
+}
+
+/** Takes the room that is left; the file to remove for room. */
+function fillUp(disk: string): string {
+  const filler = join(disk, 'filler')
+  const handle = openSync(filler, 'w')
+  const block = new Uint8Array(4 * KIB)
+  try {
+    while (writeSync(handle, block) === block.length);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  } finally {
+    closeSync(handle)
+  }
+  return filler
+}
+
+/** Submits large requests until one is refused for want of room; the ids that were accepted. */
+async function submitUntilFull(queue: Queue): Promise<string[]> {
+  const accepted: string[] = []
+  for (let n = 0; n < 500; n++) {
+    try {
+      await queue.submit(
+        sampleSubmission(`big${n}`, { app: 'demo/big', body: new Uint8Array(256 * KIB).fill(n) }),
+      )
+    } catch (error) {
+      if (error instanceof HealthError && error.code === 'HEALTH_STORAGE_FULL') return accepted
+      throw error
+    }
+    accepted.push(`big${n}`)
+  }
+  throw new Error('the disk was never full')
+}
+
+async function leaseTen(queue: Queue): Promise<readonly Lease[]> {
+  for (let n = 0; n < 10; n++) await queue.submit(sampleSubmission(`r${n}`))
+  return queue.lease(APP, 10, 1_000, 60_000)
+}
+
+/** What a promise has come to by now. */
+function stateOf(promise: Promise<unknown>): Promise<unknown> {
+  return Promise.race([
+    promise.catch((error: unknown) => (error as { readonly code?: string }).code),
+    new Promise((resolve) => setImmediate(resolve, 'pending')),
+  ])
+}
+
+const answer = (lease: Lease) =>
+  sampleAnswer(2_000, { body: new Uint8Array(200 * KIB).fill(lease.request.id.charCodeAt(1)) })
+
+test('a full disk refuses submits, keeps answers until there is room, and loses nothing', async ({
+  skip,
+}) => {
+  const ran = await withSmallDisk(async (disk) => {
+    const queue = await createSqliteQueue({ dir: join(disk, 'data') })
+    const leases = await leaseTen(queue)
+    const filler = fillUp(disk)
+    const accepted = await submitUntilFull(queue)
+    expect(queue.entry(`big${accepted.length}`)).toBeNull()
+
+    const completions = leases.map((lease) =>
+      queue.complete(lease.request.id, lease.fence, sampleLine(1), answer(lease)),
+    )
+    // Refused again behind the answers: they have been tried.
+    await expect(
+      queue.submit(sampleSubmission('late', { body: new Uint8Array(256 * KIB) })),
+    ).rejects.toMatchObject({ code: 'HEALTH_STORAGE_FULL' })
+    const states = await Promise.all(completions.map(stateOf))
+    expect(new Set(states)).toContain('pending')
+    for (const [at, lease] of leases.entries()) {
+      expect(queue.entry(lease.request.id)?.status).toBe(
+        states[at] === 'pending' ? 'IN_PROGRESS' : 'COMPLETED',
+      )
+      expect(
+        await queue.complete(lease.request.id, lease.fence, sampleLine(1), answer(lease)),
+      ).toBe('lost')
+    }
+
+    rmSync(filler)
+    expect(await Promise.all(completions)).toEqual(leases.map(() => 'done'))
+    expect(await queue.submit(sampleSubmission('after'))).toEqual({ position: 0 })
+    await queue.close()
+
+    const again = await createSqliteQueue({ dir: join(disk, 'data') })
+    expect(again.size('demo/big', 0).all).toBe(accepted.length)
+    for (const lease of leases)
+      expect((await again.result(lease.request.id))?.body).toEqual(answer(lease).body)
+    expect(again.size(APP, 0).all).toBe(1)
+    const [big] = await again.lease('demo/big', 1, 1_000, 60_000)
+    expect([big?.request.id, big?.request.body.length]).toEqual(['big0', 256 * KIB])
+    await again.close()
+  })
+  skip(ran === 'cannot mount', 'needs the right to mount a tmpfs')
+  expect(ran).toBe('done')
+})
+
+test('past the bound an answer is refused too, and its lease stays with the holder', async ({
+  skip,
+}) => {
+  const ran = await withSmallDisk(async (disk) => {
+    const queue = await createSqliteQueue({ dir: join(disk, 'data'), maxKeptBytes: 300 * KIB })
+    const leases = await leaseTen(queue)
+    const filler = fillUp(disk)
+    await submitUntilFull(queue)
+
+    const completions = leases.map((lease) =>
+      queue.complete(lease.request.id, lease.fence, sampleLine(1), answer(lease)),
+    )
+    for (const completion of completions) completion.catch(() => {})
+    await expect(
+      queue.submit(sampleSubmission('late', { body: new Uint8Array(256 * KIB) })),
+    ).rejects.toMatchObject({ code: 'HEALTH_STORAGE_FULL' })
+    const states = await Promise.all(completions.map(stateOf))
+    expect(new Set(states)).toContain('HEALTH_STORAGE_FULL')
+
+    rmSync(filler)
+    const refused = leases.filter((_, at) => states[at] === 'HEALTH_STORAGE_FULL')
+    const held = queue.lapsed(60_000, 100).map(({ id }) => id)
+    expect(held).toEqual(expect.arrayContaining(refused.map((lease) => lease.request.id)))
+    const second = refused.map((lease) =>
+      queue.complete(lease.request.id, lease.fence, sampleLine(1), answer(lease)),
+    )
+    expect(await Promise.all(second)).toEqual(refused.map(() => 'done'))
+    expect(
+      await Promise.all(completions.filter((_, at) => states[at] !== 'HEALTH_STORAGE_FULL')),
+    ).toEqual(Array.from({ length: 10 - refused.length }, () => 'done'))
+    await queue.close()
+  })
+  skip(ran === 'cannot mount', 'needs the right to mount a tmpfs')
+  expect(ran).toBe('done')
+})
+
+test('a queue that is closed while the disk is full says what it could not keep', async ({
+  skip,
+}) => {
+  const ran = await withSmallDisk(async (disk) => {
+    const dir = join(disk, 'data')
+    const queue = await createSqliteQueue({ dir })
+    const leases = await leaseTen(queue)
+    const filler = fillUp(disk)
+    await submitUntilFull(queue)
+    const completions = leases.map((lease) =>
+      queue.complete(lease.request.id, lease.fence, sampleLine(1), answer(lease)),
+    )
+    const outcomes = Promise.allSettled(completions)
+    await queue.close()
+    const kept = (await outcomes).map((outcome) => outcome.status === 'fulfilled')
+    expect(kept).toContain(false)
+    rmSync(filler)
+    const again = await createSqliteQueue({ dir })
+    expect(leases.map((lease) => again.entry(lease.request.id)?.status)).toEqual(
+      kept.map((done) => (done ? 'COMPLETED' : 'IN_PROGRESS')),
+    )
+    await again.close()
+  })
+  skip(ran === 'cannot mount', 'needs the right to mount a tmpfs')
+  expect(ran).toBe('done')
+})

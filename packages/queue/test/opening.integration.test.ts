@@ -1,0 +1,144 @@
+/** Which files the queue opens, who may open them, and that nothing of it stays behind. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { sampleSubmission } from '@health/testkit'
+import { afterAll, expect, test } from 'vitest'
+import { createSqliteQueue } from '../src/index.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'health-queue-'))
+afterAll(() => rmSync(root, { recursive: true }))
+let folders = 0
+const folder = (): string => join(root, String(++folders))
+
+/** A queue's folder after some work. */
+async function used(requests = 3): Promise<string> {
+  const dir = folder()
+  const queue = await createSqliteQueue({ dir })
+  await Promise.all(
+    Array.from({ length: requests }, (_, n) =>
+      queue.submit(sampleSubmission(`r${n}`, { body: new Uint8Array(3_000).fill(n) })),
+    ),
+  )
+  await queue.close()
+  return dir
+}
+
+function change(dir: string, sql: string): void {
+  const db = new DatabaseSync(join(dir, 'queue.db'))
+  db.exec(sql)
+  db.close()
+}
+
+const damages: readonly {
+  readonly what: string
+  readonly damage: (dir: string) => void
+  readonly says: RegExp
+}[] = [
+  {
+    what: 'of a newer version',
+    damage: (dir) => change(dir, 'PRAGMA user_version = 7'),
+    says: /format 7.*up to 1/,
+  },
+  {
+    what: 'of another program',
+    damage: (dir) => change(dir, 'PRAGMA application_id = 1'),
+    says: /not a queue/,
+  },
+  {
+    what: 'that is text',
+    damage: (dir) =>
+      writeFileSync(
+        join(dir, 'queue.db'),
+        'not a database at all, though long enough to have a header of its own, which is a hundred bytes long',
+      ),
+    says: /not a queue/,
+  },
+  {
+    what: 'that was cut',
+    damage: (dir) => truncateSync(join(dir, 'queue.db'), 8_192),
+    says: /queue\.db/,
+  },
+  {
+    what: 'with a row that cannot be read',
+    damage: (dir) => change(dir, `UPDATE request SET head = '["r1"' WHERE seq = 2`),
+    says: /cannot be read/,
+  },
+  {
+    what: 'without its table',
+    damage: (dir) => change(dir, 'DROP TABLE content'),
+    says: /content/,
+  },
+]
+
+test.for(damages)('a file $what is refused by name', async ({ damage, says }) => {
+  const dir = await used(200)
+  damage(dir)
+  await expect(createSqliteQueue({ dir })).rejects.toMatchObject({
+    name: 'HealthError',
+    code: 'HEALTH_QUEUE_FORMAT',
+    message: expect.stringMatching(says),
+  })
+})
+
+test('a folder that cannot be made or written is refused by name', async () => {
+  const file = join(root, 'file')
+  writeFileSync(file, '')
+  await expect(createSqliteQueue({ dir: join(file, 'inside') })).rejects.toMatchObject({
+    code: 'HEALTH_DATA_DENIED',
+  })
+  const dir = folder()
+  mkdirSync(join(dir, 'queue.db'), { recursive: true })
+  await expect(createSqliteQueue({ dir })).rejects.toMatchObject({ code: 'HEALTH_DATA_DENIED' })
+})
+
+test('a queue that is open is refused to others, in this process and in another, until it is closed', async () => {
+  const dir = folder()
+  const first = await createSqliteQueue({ dir })
+  await expect(createSqliteQueue({ dir })).rejects.toMatchObject({ code: 'HEALTH_DATA_LOCKED' })
+  expect(await childOpens(dir)).toBe('HEALTH_DATA_LOCKED')
+  await first.submit(sampleSubmission('a'))
+  await first.close()
+  expect(await childOpens(dir)).toBe('opened 1')
+})
+
+test('the folder and the files are for their owner alone', async () => {
+  const dir = folder()
+  const queue = await createSqliteQueue({ dir })
+  await queue.submit(sampleSubmission('a'))
+  const mode = (path: string): number => statSync(path).mode & 0o777
+  expect([mode(dir), mode(join(dir, 'queue.db')), mode(join(dir, 'queue.db-wal'))]).toEqual([
+    0o700, 0o600, 0o600,
+  ])
+  await queue.close()
+  chmodSync(join(dir, 'queue.db'), 0o644)
+  await (await createSqliteQueue({ dir })).close()
+  expect(mode(join(dir, 'queue.db'))).toBe(0o600)
+})
+
+/** Opens the queue in another process, which ends by itself once it has closed it. */
+async function childOpens(dir: string): Promise<string> {
+  const script = fileURLToPath(new URL('child/open.ts', import.meta.url))
+  const child = spawn(
+    process.execPath,
+    ['--conditions=@health/source', '--disable-warning=ExperimentalWarning', script, dir],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+  expect(code).toBe(0)
+  return said.trim()
+}
