@@ -1,0 +1,244 @@
+/**
+ * The channel: who is subscribed, and the way of an event to all of them. An event is encoded once; the events of one turn are one
+ * write per subscriber. What runners and nodes are it does not know: it is given objects and asked for snapshots.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { Book } from './book.ts'
+import { readQuery, type StreamQuery, StreamWire } from './event-stream.ts'
+import type { Frame, Transport } from './frame.ts'
+import type { Complaint } from './message.ts'
+import type { Kept } from './ring.ts'
+import { type ReadTopic, Session } from './session.ts'
+import { Shelf } from './shelf.ts'
+import { type ReaderBounds, Subscriber, type Wire } from './subscriber.ts'
+import { type Topic, topicNumber } from './topic.ts'
+import { type DoorOptions, type Guest, openDoor } from './websocket.ts'
+
+/** Options of {@link createChannel}. */
+export interface ChannelOptions extends DoorOptions {
+  /** The objects of a topic as they are now; `apps` null: of all apps. Called when somebody subscribes. */
+  readonly snapshot: (topic: Topic, apps: ReadonlySet<string> | null) => readonly unknown[]
+  /**
+   * Where `seq` begins. Default: Unix ms × 1000, which is above every number of an earlier process as long as the clock is not set back
+   * and fewer than 1000 events came per ms; a number of the future is answered like one that has expired.
+   */
+  readonly firstSeq?: number
+  /** Events kept for `since`. Default 10 000. */
+  readonly maxEvents?: number
+  /** Bytes of them. Default 8 MiB. */
+  readonly maxEventBytes?: number
+  /** Ms for which events are kept after the last subscriber of a topic left. Default 60 000. */
+  readonly lingerMs?: number
+  /** Bytes that may wait for one reader. Default 1 MiB. */
+  readonly maxBacklog?: number
+  /** Ms for which a reader may stay behind before it is closed with 1013. Default 10 000. */
+  readonly behindMs?: number
+  /** Unix ms, for `at`. */
+  readonly wall?: () => number
+}
+
+/** A channel. */
+export interface Channel {
+  /** Whether an event of this topic would go anywhere. Ask before an object is made. */
+  wants(topic: Topic): boolean
+  /** Tells every subscriber that takes it. `app` null: it belongs to none. `at`: Unix ms; default now. */
+  publish(topic: Topic, app: string | null, data: object, at?: number): void
+  /** Takes a WebSocket upgrade, whatever its path. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Serves a stream; answers what is wrong with the query, and has written nothing then. Who may read is decided before. */
+  stream(
+    response: ServerResponse,
+    query: StreamQuery,
+    headers?: Readonly<Record<string, string>>,
+  ): Complaint | null
+  /** Connections now. */
+  readonly size: number
+  /** Events and bytes kept. */
+  readonly kept: { readonly events: number; readonly bytes: number }
+  /** Closes every connection with 1001. */
+  close(): Promise<void>
+}
+
+/** Events that share one write at most: their choice fits the bits of a number. */
+const BATCH = 30
+/** A snapshot that is this old may be given to the next one who comes, with the events since. */
+const SHELF_MS = 250
+const STREAM_BEAT_MS = 15_000
+const MAX_STREAMS = 10_000
+
+/** Creates a channel. Nothing runs until somebody connects. */
+export function createChannel(options: ChannelOptions): Channel {
+  const wall = options.wall ?? Date.now
+  const book = new Book({
+    firstSeq: options.firstSeq ?? wall() * 1000,
+    maxEvents: options.maxEvents ?? 10_000,
+    maxBytes: options.maxEventBytes ?? 8 * 2 ** 20,
+    lingerMs: options.lingerMs ?? 60_000,
+    now: () => performance.now(),
+  })
+  const bounds = {
+    maxBacklog: options.maxBacklog ?? 2 ** 20,
+    behindMs: options.behindMs ?? 10_000,
+  }
+  const readers = new Set<Reader>()
+  const streams = new Map<ServerResponse, StreamWire>()
+  let beating: NodeJS.Timeout | null = null
+  let closing = false
+
+  const read: ReadTopic = (topic, apps) => JSON.stringify(options.snapshot(topic, apps))
+  const shelf = new Shelf(SHELF_MS)
+
+  let pending: Kept[] = []
+  const flush = (): void => {
+    if (pending.length === 0) return
+    const batch = pending
+    pending = []
+    const bundle = new Bundle(batch)
+    for (const reader of readers) {
+      const bytes = bundle.for(reader.session, reader.wire.transport)
+      if (bytes !== null) reader.deliver(bytes)
+    }
+  }
+
+  const join = (wire: Wire): Reader => {
+    const reader = new Reader(new Session(book, read, shelf), flush, wire, bounds, readers)
+    readers.add(reader)
+    return reader
+  }
+
+  const door = openDoor(options, (wire) => join(wire))
+
+  return {
+    wants: (topic) => book.wanted(topicNumber(topic)),
+    publish(topic, app, data, at) {
+      const number = topicNumber(topic)
+      if (!book.wanted(number)) return
+      const kept = book.record(number, app, new Date(at ?? wall()).toISOString(), data)
+      if (!book.followed(number)) return
+      pending.push(kept)
+      if (pending.length === 1) queueMicrotask(flush)
+      else if (pending.length === BATCH) flush()
+    },
+    upgrade: (request, socket, head) => door.upgrade(request, socket, head),
+    stream(response, query, headers = {}) {
+      const message = readQuery(query)
+      if (message.type === 'error') return message
+      if (closing || streams.size >= (options.maxConnections ?? MAX_STREAMS)) {
+        response.writeHead(503, { ...headers, 'retry-after': '1' }).end()
+        return null
+      }
+      const wire = new StreamWire(response, headers)
+      const reader = join(wire)
+      streams.set(response, wire)
+      beating ??= setInterval(() => {
+        for (const stream of streams.values()) stream.beat()
+      }, options.heartbeatMs ?? STREAM_BEAT_MS)
+      response.once('close', () => {
+        streams.delete(response)
+        reader.close()
+        if (streams.size > 0 || beating === null) return
+        clearInterval(beating)
+        beating = null
+      })
+      reader.reply(() => reader.session.subscribe(message))
+      return null
+    },
+    get size() {
+      return door.size + streams.size
+    },
+    get kept() {
+      return book.kept
+    },
+    async close() {
+      closing = true
+      flush()
+      for (const stream of streams.values()) stream.end()
+      await door.close()
+    },
+  }
+}
+
+/** Somebody who is connected: what is said with them, and what is written to them. */
+class Reader extends Subscriber implements Guest {
+  readonly session: Session
+  readonly #flush: () => void
+  readonly #all: Set<Reader>
+
+  constructor(
+    session: Session,
+    flush: () => void,
+    wire: Wire,
+    bounds: ReaderBounds,
+    all: Set<Reader>,
+  ) {
+    super(wire, bounds)
+    this.session = session
+    this.#flush = flush
+    this.#all = all
+  }
+
+  receive(text: string | null): void {
+    this.reply(() => this.session.receive(text))
+  }
+
+  /** What was published before goes out before the answer. */
+  reply(frames: () => readonly Frame[]): void {
+    this.#flush()
+    this.answer(frames())
+  }
+
+  protected override refresh(): readonly Frame[] {
+    this.#flush()
+    return this.session.refresh()
+  }
+
+  override close(): void {
+    this.#all.delete(this)
+    this.session.close()
+    super.close()
+  }
+}
+
+/** Events of one turn: each choice of them is put together once, however many subscribers make it. */
+class Bundle {
+  readonly #events: readonly Kept[]
+  readonly #choices: Record<Transport, Map<number, Buffer>> = {
+    websocket: new Map(),
+    stream: new Map(),
+  }
+  /** Choice of a filter without apps, by its mask. */
+  readonly #plain = new Map<number, number>()
+
+  constructor(events: readonly Kept[]) {
+    this.#events = events
+  }
+
+  /** The bytes for one subscriber; null when it takes none of them. */
+  for(session: Session, transport: Transport): Buffer | null {
+    const events = this.#events
+    if (events.length === 1)
+      return session.takes(events[0]!) ? events[0]!.frame.on(transport) : null
+    const choice = this.#choose(session)
+    if (choice === 0) return null
+    const made = this.#choices[transport].get(choice)
+    if (made !== undefined) return made
+    const bytes = Buffer.concat(
+      events.filter((_, i) => (choice & (1 << i)) !== 0).map(({ frame }) => frame.on(transport)),
+    )
+    this.#choices[transport].set(choice, bytes)
+    return bytes
+  }
+
+  /** One bit for each event that passes. */
+  #choose(session: Session): number {
+    const { filter } = session
+    const known = filter.plain ? this.#plain.get(filter.mask) : undefined
+    if (known !== undefined) return known
+    let choice = 0
+    for (let i = 0; i < this.#events.length; i++)
+      if (session.takes(this.#events[i]!)) choice |= 1 << i
+    if (filter.plain) this.#plain.set(filter.mask, choice)
+    return choice
+  }
+}

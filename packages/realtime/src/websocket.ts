@@ -1,0 +1,253 @@
+/**
+ * WebSocket connections of one address: the handshake with its refusals, limits on what a client sends, heartbeats, the end. What is
+ * said on a connection is not its business. Frames go straight to the socket, already framed; `ws` reads, and answers pings.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Wire } from './subscriber.ts'
+
+/** What may connect, and within which bounds. */
+export interface DoorOptions {
+  /** False: the page that asks is not one of ours, and gets 403. Default: an `Origin` must be absent or name the `Host`. */
+  readonly origin?: (request: IncomingMessage) => boolean
+  /** Null: welcome. A text: it is let in and closed with 4401 and this reason, which must not repeat a secret. Default: everybody is welcome. */
+  readonly authorize?: (request: IncomingMessage) => string | null
+  /** Ms between pings; a peer that left two unanswered is dropped at the next. Default 15 000. */
+  readonly heartbeatMs?: number
+  /** Largest frame of a client, in bytes; past it 1009. Default 65 536. */
+  readonly maxFrameBytes?: number
+  /** Frames of a client per second, pings included; past it 1008. Default 100. */
+  readonly maxFramesPerSecond?: number
+  /** Connections at once; past it 1013 after the handshake. Default 10 000. */
+  readonly maxConnections?: number
+}
+
+/** What to do with a connection. */
+export interface Guest {
+  /** A text frame; null for a binary one. */
+  receive(text: string | null): void
+  /** It is over. Called once. */
+  close(): void
+}
+
+/** An open door. */
+export interface Door {
+  /** Takes an upgrade; the caller has chosen it by its path. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  readonly size: number
+  /** Closes every connection with 1001 and takes no more; resolves when all are gone. */
+  close(): Promise<void>
+}
+
+const HEARTBEAT_MS = 15_000
+const FRAME_BYTES = 65_536
+const FRAMES_PER_SECOND = 100
+const CONNECTIONS = 10_000
+/** A peer that does not answer a close is dropped after this long, in ms. */
+const CLOSE_MS = 2000
+const PING: Buffer = Buffer.from([0x89, 0x00])
+
+/** Whether an upgrade comes from no web page, or from one of the same host. */
+export function isSameOrigin(request: IncomingMessage): boolean {
+  const { origin, host } = request.headers
+  return (
+    origin === undefined ||
+    (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`))
+  )
+}
+
+/** Opens a door; `greet` makes a guest of each connection that is let in. */
+export function openDoor(
+  options: DoorOptions,
+  greet: (wire: Wire, request: IncomingMessage) => Guest,
+): Door {
+  const guests = new Set<Connection>()
+  const maxFrames = options.maxFramesPerSecond ?? FRAMES_PER_SECOND
+  const maxConnections = options.maxConnections ?? CONNECTIONS
+  const settings = {
+    noServer: true,
+    WebSocket: Peer,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: options.maxFrameBytes ?? FRAME_BYTES,
+    closeTimeout: CLOSE_MS,
+    // Frames are counted here; this bounds what a client that pings and does not read makes us hold.
+    maxPendingAutoPongs: maxFrames * 2,
+  }
+  const server = new WebSocketServer(settings)
+  let heart: NodeJS.Timeout | null = null
+  let closing = false
+  let emptied: () => void = () => {}
+
+  const beat = (): void => {
+    for (const guest of guests) guest.beat()
+  }
+  const left = (guest: Connection): void => {
+    if (!guests.delete(guest) || guests.size > 0) return
+    if (heart !== null) clearInterval(heart)
+    heart = null
+    emptied()
+  }
+
+  return {
+    upgrade(request, socket, head) {
+      if (closing) return void socket.destroy()
+      if (!(options.origin ?? isSameOrigin)(request)) return refuse(socket)
+      const reason = options.authorize?.(request) ?? null
+      const full = guests.size >= maxConnections
+      server.handleUpgrade(request, socket, head, (websocket) => {
+        const guest = new Connection(websocket, socket, maxFrames, left)
+        guests.add(guest)
+        heart ??= setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS)
+        if (reason !== null) return guest.end(4401, reason)
+        if (full) return guest.end(1013, 'too many connections')
+        guest.begin(greet(guest, request))
+      })
+    },
+    get size() {
+      return guests.size
+    },
+    async close() {
+      closing = true
+      if (guests.size === 0) return
+      const over = new Promise<void>((resolve) => {
+        emptied = resolve
+      })
+      for (const guest of guests) guest.end(1001, 'the gateway ends')
+      await over
+    },
+  }
+}
+
+/** A socket that knows its connection, so that its listeners are functions and not five closures for each of thousands. */
+class Peer extends WebSocket {
+  connection: Connection | null = null
+}
+
+/** A broken frame or connection is followed by `close`; there is nothing more to do about it. */
+function onError(): void {}
+function onClose(this: WebSocket): void {
+  ;(this as Peer).connection?.over()
+}
+function onPong(this: WebSocket): void {
+  ;(this as Peer).connection?.answered()
+}
+function onPing(this: WebSocket): void {
+  ;(this as Peer).connection?.counts()
+}
+function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
+  // ws gives one Buffer for a message, since it was not asked for anything else.
+  ;(this as Peer).connection?.hear(() => (isBinary ? null : (data as Buffer).toString('utf8')))
+}
+
+/** One connection. */
+class Connection implements Wire {
+  readonly transport = 'websocket'
+  readonly #websocket: Peer
+  readonly #socket: Duplex
+  readonly #maxFrames: number
+  readonly #left: (connection: Connection) => void
+  #guest: Guest | null = null
+  #unanswered = 0
+  #frames = 0
+  #second = 0
+  #ended = false
+
+  constructor(
+    websocket: Peer,
+    socket: Duplex,
+    maxFrames: number,
+    left: (connection: Connection) => void,
+  ) {
+    this.#websocket = websocket
+    this.#socket = socket
+    this.#maxFrames = maxFrames
+    this.#left = left
+    websocket.connection = this
+    websocket.on('error', onError)
+    websocket.on('close', onClose)
+    websocket.on('pong', onPong)
+    websocket.on('ping', onPing)
+    websocket.on('message', onMessage)
+  }
+
+  begin(guest: Guest): void {
+    this.#guest = guest
+  }
+
+  get backlog(): number {
+    return this.#socket.writableLength
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#ended) return
+    this.#socket.write(bytes)
+  }
+
+  whenDrained(callback: () => void): void {
+    const socket = this.#socket
+    if (socket.writableNeedDrain) socket.once('drain', callback)
+    // Behind what waits: written when all before it is.
+    else socket.write(Buffer.alloc(0), () => callback())
+  }
+
+  end(code: number, reason: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#websocket.close(code, reason)
+  }
+
+  beat(): void {
+    if (this.#ended) return
+    if (this.#unanswered === 2) {
+      this.#ended = true
+      return this.#websocket.terminate()
+    }
+    this.#unanswered++
+    this.#socket.write(PING)
+  }
+
+  hear(text: () => string | null): void {
+    if (!this.#ended && this.counts()) this.#guest?.receive(text())
+  }
+
+  answered(): void {
+    this.#unanswered = 0
+  }
+
+  /** False when this frame was one too many. */
+  counts(): boolean {
+    if (this.#ended) return false
+    this.#unanswered = 0
+    const now = performance.now()
+    if (now - this.#second >= 1000) {
+      this.#second = now
+      this.#frames = 0
+    }
+    if (++this.#frames <= this.#maxFrames) return true
+    this.end(1008, `more than ${this.#maxFrames} frames a second`)
+    return false
+  }
+
+  over(): void {
+    this.#ended = true
+    this.#guest?.close()
+    this.#guest = null
+    this.#left(this)
+  }
+}
+
+/** 403 in place of a handshake. */
+function refuse(socket: Duplex): void {
+  const body = JSON.stringify({
+    detail: 'This page is of another origin.',
+    error_type: 'forbidden',
+    message: 'This page is of another origin.',
+  })
+  socket.on('error', () => {})
+  socket.end(
+    `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  )
+}
