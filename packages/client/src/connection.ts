@@ -1,0 +1,266 @@
+/**
+ * A connection to the live channel that stays: it comes back after a loss, with growing pauses, and goes on where it was. It gives up
+ * only when the gateway refuses it for good. It keeps no objects; `mirror.ts` does.
+ */
+import type { ChannelEvent, Snapshot, Topic } from './object.ts'
+
+/** What a connection is doing. `refused`: the gateway does not want this key, token or page; `closed`: it was told to end. */
+export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed'
+
+/** Something went wrong that the connection itself does not mend, or a frame that the gateway did not like. */
+export interface ChannelProblem {
+  /** The protocol's code, `refused`, or `bad_message` for what no gateway says. */
+  readonly code: string
+  readonly message: string
+}
+
+/** A WebSocket as far as it is used here. */
+export interface SocketLike {
+  send(text: string): void
+  close(code?: number): void
+  addEventListener(
+    type: 'open' | 'message' | 'close' | 'error',
+    listener: (event: any) => void,
+  ): void
+}
+
+/** Options of {@link connectChannel}. */
+export interface ChannelOptions {
+  /** The gateway's address, `http://127.0.0.1:8080` or `https://…`. */
+  readonly url: string
+  readonly topics: readonly Topic[]
+  /** Default: all apps. */
+  readonly apps?: readonly string[]
+  /** The number to go on after; default: begin with a snapshot. */
+  readonly since?: number
+  /** A key that may read. It is sent in a header to get a short-lived token, never in an address. */
+  readonly key?: string
+  /** Gives a token for each connection, when somebody else has the key. */
+  readonly token?: () => string | Promise<string>
+  readonly onSnapshot?: (snapshot: Snapshot) => void
+  readonly onEvent?: (event: ChannelEvent) => void
+  readonly onState?: (state: ConnectionState) => void
+  readonly onProblem?: (problem: ChannelProblem) => void
+  /** First pause after a loss, in ms; doubles with each failure. Default 250. */
+  readonly firstDelayMs?: number
+  /** Longest pause, in ms. Default 15 000. */
+  readonly maxDelayMs?: number
+  /** Ms of silence after which the gateway is asked whether it is there; as long again without an answer is a loss. Default 20 000. */
+  readonly silenceMs?: number
+  /** Opens a socket; default: the platform's WebSocket. */
+  readonly socket?: (url: string) => SocketLike
+  /** A number in [0, 1), for the jitter of the pauses. */
+  readonly random?: () => number
+}
+
+/** A live connection. */
+export interface ChannelConnection {
+  readonly state: ConnectionState
+  /** Number of the last event or snapshot seen; null before the first. Give it as `since` to go on later. */
+  readonly seq: number | null
+  /** Ends it for good. */
+  close(): void
+}
+
+const FIRST_DELAY_MS = 250
+const MAX_DELAY_MS = 15_000
+const SILENCE_MS = 20_000
+const TOKEN_SECONDS = 60
+/** The protocol's code for a key or token that will not do. */
+const UNAUTHORIZED = 4401
+
+/** Refused for good: trying again would be refused again. */
+class Refusal extends Error {}
+
+/** Connects, and stays connected until `close`. Never throws: problems come by `onProblem`. */
+export function connectChannel(options: ChannelOptions): ChannelConnection {
+  const connection = new Connection(options)
+  connection.connect()
+  return connection
+}
+
+class Connection implements ChannelConnection {
+  state: ConnectionState = 'waiting'
+  seq: number | null
+  readonly #options: ChannelOptions
+  #socket: SocketLike | null = null
+  #failures = 0
+  #timer: ReturnType<typeof setTimeout> | null = null
+  #asked = false
+
+  constructor(options: ChannelOptions) {
+    this.#options = options
+    this.seq = options.since ?? null
+  }
+
+  connect(): void {
+    this.#become('connecting')
+    this.#address().then(
+      (url) => {
+        if (this.state === 'connecting') this.#open(url)
+      },
+      (error: unknown) => {
+        if (this.state !== 'connecting') return
+        if (error instanceof Refusal) this.#refuse(error.message)
+        else this.#lost()
+      },
+    )
+  }
+
+  close(): void {
+    this.#stop()
+    if (this.state !== 'refused') this.#become('closed')
+  }
+
+  #open(url: string): void {
+    let socket: SocketLike
+    try {
+      socket = (this.#options.socket ?? ((address) => new WebSocket(address)))(url)
+    } catch (error) {
+      // The platform will not have this address, now or later.
+      return this.#refuse(error instanceof Error ? error.message : 'The address is not valid.')
+    }
+    this.#socket = socket
+    // A socket that was given up may still speak.
+    const mine = (act: (event: any) => void) => (event: unknown) => {
+      if (this.#socket === socket) act(event)
+    }
+    socket.addEventListener(
+      'open',
+      mine(() => {
+        const { topics, apps } = this.#options
+        this.#become('open')
+        socket.send(
+          JSON.stringify({
+            type: 'subscribe',
+            topics,
+            ...(apps !== undefined && { apps }),
+            ...(this.seq !== null && { since: this.seq }),
+          }),
+        )
+        this.#listen()
+      }),
+    )
+    socket.addEventListener(
+      'message',
+      mine(({ data }: { data: unknown }) => this.#receive(data)),
+    )
+    // An error is always followed by a close.
+    socket.addEventListener('error', () => {})
+    socket.addEventListener(
+      'close',
+      mine(({ code, reason }: { code: number; reason: string }) => {
+        this.#stop()
+        if (code === UNAUTHORIZED) this.#refuse(reason || 'The gateway refused the key.')
+        else this.#lost()
+      }),
+    )
+  }
+
+  #receive(data: unknown): void {
+    this.#listen()
+    let message: { type?: unknown; seq?: unknown; code?: unknown; message?: unknown }
+    try {
+      message = JSON.parse(String(data)) as typeof message
+    } catch {
+      return this.#complain('bad_message', 'The gateway sent something that is no JSON.')
+    }
+    switch (message.type) {
+      case 'snapshot':
+        this.#failures = 0
+        this.seq = message.seq as number
+        return this.#options.onSnapshot?.(message as Snapshot)
+      case 'event':
+        this.#failures = 0
+        this.seq = message.seq as number
+        return this.#options.onEvent?.(message as ChannelEvent)
+      case 'error':
+        return this.#complain(String(message.code), String(message.message))
+      default:
+        // A pong, or what a later gateway may say.
+        this.#failures = 0
+    }
+  }
+
+  /** Silence is asked about once; a second silence is a loss, as when a laptop slept. */
+  #listen(): void {
+    this.#asked = false
+    this.#wait(this.#options.silenceMs ?? SILENCE_MS, () => this.#silent())
+  }
+
+  #silent(): void {
+    if (this.#asked) {
+      this.#stop()
+      return this.#lost()
+    }
+    this.#asked = true
+    this.#socket?.send('{"type":"ping"}')
+    this.#wait(this.#options.silenceMs ?? SILENCE_MS, () => this.#silent())
+  }
+
+  #lost(): void {
+    const first = this.#options.firstDelayMs ?? FIRST_DELAY_MS
+    const most = this.#options.maxDelayMs ?? MAX_DELAY_MS
+    const delay = Math.min(most, first * 2 ** Math.min(this.#failures++, 30))
+    this.#become('waiting')
+    // Between half and all of it: many clients of one gateway must not come back in step.
+    this.#wait(delay * (0.5 + (this.#options.random ?? Math.random)() / 2), () => this.connect())
+  }
+
+  #refuse(message: string): void {
+    this.#stop()
+    this.#become('refused')
+    this.#complain('refused', message)
+  }
+
+  /** The address with a fresh token, where there is a key. */
+  async #address(): Promise<string> {
+    const { url, token } = this.#options
+    const address = new URL('v1/realtime', url.endsWith('/') ? url : `${url}/`)
+    const secret = token === undefined ? await this.#askForToken() : await token()
+    address.protocol = address.protocol.replace('http', 'ws')
+    if (secret !== null) address.searchParams.set('token', secret)
+    return address.href
+  }
+
+  async #askForToken(): Promise<string | null> {
+    const { url, key } = this.#options
+    if (key === undefined) return null
+    const response = await fetch(new URL('v1/tokens', url.endsWith('/') ? url : `${url}/`), {
+      method: 'POST',
+      headers: { authorization: `Key ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ scope: 'read', seconds: TOKEN_SECONDS }),
+      signal: AbortSignal.timeout(10_000),
+    })
+    const answer = (await response.json()) as { token?: unknown; message?: unknown }
+    if (response.status === 401 || response.status === 403)
+      throw new Refusal(
+        typeof answer.message === 'string' ? answer.message : 'The gateway refused the key.',
+      )
+    if (typeof answer.token !== 'string') throw new Error('no token')
+    return answer.token
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const socket = this.#socket
+    this.#socket = null
+    socket?.close()
+  }
+
+  #wait(ms: number, then: () => void): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = setTimeout(then, ms)
+  }
+
+  #become(state: ConnectionState): void {
+    if (this.state === state) return
+    this.state = state
+    this.#options.onState?.(state)
+  }
+
+  #complain(code: string, message: string): void {
+    this.#options.onProblem?.({ code, message })
+  }
+}
