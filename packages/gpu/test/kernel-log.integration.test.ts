@@ -1,0 +1,113 @@
+/** The kernel's log from a file that grows: from its end on, through rotation, and when it is not there. */
+import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { afterAll, afterEach, expect, test } from 'vitest'
+import { ManualClock, SystemClock } from '@health/testkit'
+import { KernelLog } from '../src/kernel-log.ts'
+import { fileOf, removeFolders } from './recordings.ts'
+import { Telling } from './telling.ts'
+
+afterAll(removeFolders)
+
+const line = (xid: number): string => `NVRM: Xid (PCI:0000:1a:00): ${xid}, pid=77, name=x, words\n`
+const opened: KernelLog[] = []
+
+function open(path: string): { clock: ManualClock; telling: Telling } {
+  const clock = new ManualClock()
+  const telling = new Telling()
+  const source = new KernelLog({ clock, intervalMs: 10_000, path, boot: 'boot-1' })
+  opened.push(source)
+  source.start(telling.tell)
+  return { clock, telling }
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((source) => source.close()))
+})
+
+test('what was there before is an old story; what comes is told once, in order', async () => {
+  const path = fileOf([line(31).trim()])
+  const { clock, telling } = open(path)
+  appendFileSync(path, line(79) + line(48))
+  await clock.pass(1_000)
+  expect(telling.of('xid').map(({ xid }) => xid)).toEqual([79, 48])
+  expect(telling.of('xid')[0]).toMatchObject({ device: 'pci:0000:1a:00', pid: 77, text: 'words' })
+  const [first, second] = telling.of('xid')
+  expect(second!.sequence).toBeGreaterThan(first!.sequence)
+  await clock.pass(5_000)
+  expect(telling.all).toHaveLength(2)
+})
+
+test('a line that is written in pieces is one line', async () => {
+  const path = fileOf([])
+  const { clock, telling } = open(path)
+  appendFileSync(path, line(79).slice(0, 20))
+  await clock.pass(1_000)
+  expect(telling.all).toEqual([])
+  appendFileSync(path, line(79).slice(20))
+  await clock.pass(1_000)
+  expect(telling.of('xid').map(({ xid }) => xid)).toEqual([79])
+})
+
+test.for([
+  [
+    'replaced',
+    (path: string) => {
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, line(95))
+    },
+  ],
+  [
+    'cut',
+    (path: string) => {
+      truncateSync(path)
+      appendFileSync(path, line(95))
+    },
+  ],
+] as const)(
+  'a log that was %s is read from its beginning, and is another one',
+  async ([, change]) => {
+    const path = fileOf(['x'.repeat(500)])
+    const { clock, telling } = open(path)
+    appendFileSync(path, line(48))
+    await clock.pass(1_000)
+    change(path)
+    for (let turn = 0; turn < 4; turn++) {
+      await clock.pass(500)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await clock.pass(500)
+    const [before, after] = telling.of('xid')
+    expect([before?.xid, after?.xid]).toEqual([48, 95])
+    expect(after?.boot).not.toBe(before?.boot)
+  },
+)
+
+test('a log that is not there is a failure of the source; it goes on when it appears', async () => {
+  const path = fileOf([])
+  unlinkSync(path)
+  const { clock, telling } = open(path)
+  expect(telling.of('failed')).toEqual([
+    { type: 'failed', why: 'exited', detail: `${path}: ENOENT` },
+  ])
+  await clock.pass(30_000)
+  expect(telling.of('failed')).toHaveLength(1)
+  writeFileSync(path, 'hello\n')
+  await clock.pass(20_000)
+  expect(telling.of('recovered')).toHaveLength(1)
+})
+
+const unreadable = KernelLog.unreadable()
+if (unreadable !== null) console.log(`skipped: the machine's own kernel log, ${unreadable}`)
+
+test.skipIf(unreadable !== null)(
+  'the real device is read without blocking, and nothing old is told',
+  async () => {
+    const telling = new Telling()
+    const source = new KernelLog({ clock: new SystemClock(), intervalMs: 1_000 })
+    const begun = performance.now()
+    source.start(telling.tell)
+    await source.close()
+    expect(performance.now() - begun).toBeLessThan(5_000)
+    expect(telling.of('xid')).toEqual([])
+  },
+)
