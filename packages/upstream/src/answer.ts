@@ -1,0 +1,152 @@
+/**
+ * Turns the bytes of a connection into one answer: interim heads are read and dropped, the final one is told, then its body. It
+ * keeps no more than one unfinished head, and says exactly where the answer ended; what follows is nobody's.
+ */
+import { readHead, type AnswerHead } from './answer-head.ts'
+import { ChunkReader } from './chunk.ts'
+import { HEAD_BYTES } from './route.ts'
+
+/** What the reader tells. `data` answers false to stop until the rest is fed again. */
+export interface AnswerSink {
+  onHead(head: AnswerHead): void
+  onData(chunk: Uint8Array): boolean
+}
+
+/** What a feeding came to: more is needed, it stopped because it was asked to, the answer is whole, or it is none. */
+export type Progress = 'more' | 'stopped' | 'whole' | 'malformed' | 'too_large'
+
+/** Interim answers before the final one; more say nothing but delay. */
+const MAX_INTERIM = 64
+const CRLF2 = Buffer.from('\r\n\r\n')
+const CR = 13
+const LF = 10
+
+/** Reads the answers of one connection, one at a time; `begin` comes before each. */
+export class AnswerReader {
+  /** How many of the last fed bytes were read. */
+  used = 0
+  readonly #sink: AnswerSink
+  readonly #onData: (slice: Uint8Array) => boolean
+  #bodiless = false
+  #partial: Buffer | null = null
+  #held = 0
+  #interim = 0
+  #head: AnswerHead | null = null
+  #left = 0
+  #chunks: ChunkReader | null = null
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink
+    this.#onData = (slice) => sink.onData(slice)
+  }
+
+  /** Begins with the next answer. `bodiless`: it is one to a HEAD. */
+  begin(bodiless: boolean): void {
+    this.used = 0
+    this.#bodiless = bodiless
+    this.#partial = null
+    this.#interim = 0
+    this.#head = null
+    this.#left = 0
+    this.#chunks = null
+  }
+
+  /** The final head; null before it came. */
+  get head(): AnswerHead | null {
+    return this.#head
+  }
+
+  /** Reads what came. After `stopped` the unread rest is to be fed again. */
+  feed(bytes: Buffer): Progress {
+    let at = 0
+    this.used = 0
+    while (this.#head === null) {
+      const text = this.#takeHead(bytes, at)
+      if (typeof text !== 'string') return text.progress
+      at = this.used
+      const head = readHead(text, this.#bodiless)
+      if (head === 'too_many') return 'too_large'
+      if (head === 'malformed' || head.status === 101) return 'malformed'
+      if (head.status < 200) {
+        if (++this.#interim > MAX_INTERIM) return 'malformed'
+        continue
+      }
+      this.#head = head
+      if (head.framing === 'chunked') this.#chunks = new ChunkReader()
+      else this.#left = head.framing === 'close' ? Number.POSITIVE_INFINITY : head.framing
+      this.#sink.onHead(head)
+    }
+    return this.#body(bytes, at)
+  }
+
+  /** True when the end of the connection is the end of the answer. */
+  get endsWithConnection(): boolean {
+    return this.#head?.framing === 'close'
+  }
+
+  #body(bytes: Buffer, at: number): Progress {
+    if (this.#chunks !== null) {
+      let going = true
+      const end = this.#chunks.read(bytes, at, (slice) => (going = this.#onData(slice)))
+      if (end === -1) return 'malformed'
+      this.used = end
+      if (this.#chunks.over) return 'whole'
+      return going ? 'more' : 'stopped'
+    }
+    const take = Math.min(this.#left, bytes.length - at)
+    this.used = at + take
+    if (take > 0) {
+      this.#left -= take
+      const going = this.#sink.onData(take === bytes.length ? bytes : bytes.subarray(at, at + take))
+      if (!going) return 'stopped'
+    }
+    return this.#left === 0 ? 'whole' : 'more'
+  }
+
+  /** The next head's lines, or why there are none. Sets `used` to where it ended. */
+  #takeHead(bytes: Buffer, at: number): string | { readonly progress: Progress } {
+    if (this.#partial === null) {
+      const end = bytes.indexOf(CRLF2, at)
+      if (end !== -1) {
+        if (end + 4 - at > HEAD_BYTES) return TOO_LARGE
+        this.used = end + 4
+        return bytes.toString('latin1', at, end + 2)
+      }
+      this.#partial = Buffer.allocUnsafe(HEAD_BYTES)
+      this.#held = 0
+    }
+    const partial = this.#partial
+    const room = Math.min(bytes.length - at, HEAD_BYTES - this.#held)
+    bytes.copy(partial, this.#held, at, at + room)
+    const from = Math.max(0, this.#held - 3)
+    const known = this.#held
+    this.#held += room
+    const end = partial.subarray(0, this.#held).indexOf(CRLF2, from)
+    if (end !== -1) {
+      this.used = at + end + 4 - known
+      this.#partial = null
+      return partial.toString('latin1', 0, end + 2)
+    }
+    this.used = at + room
+    if (isForeign(partial, this.#held) || hasBareLineEnd(partial, known, this.#held))
+      return MALFORMED
+    return this.#held === HEAD_BYTES ? TOO_LARGE : MORE
+  }
+}
+
+const MORE = { progress: 'more' } as const
+const TOO_LARGE = { progress: 'too_large' } as const
+const MALFORMED = { progress: 'malformed' } as const
+
+const START = 'HTTP/1.'
+
+/** Something that begins otherwise is no HTTP/1: there is no end of a head to wait for. */
+const isForeign = (bytes: Buffer, length: number): boolean =>
+  bytes.toString('latin1', 0, Math.min(length, START.length)) !== START.slice(0, length)
+
+/** A line end without CR would wait for ever for the end of a head that it thinks has come. */
+function hasBareLineEnd(bytes: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++)
+    if (bytes[i] === LF && (i === 0 || bytes[i - 1] !== CR)) return true
+  return false
+}

@@ -1,0 +1,95 @@
+/**
+ * The connections to one server: the last one used is used first, idle ones are given up long before the server does, so that no
+ * request meets a connection that is being closed. It opens as many as are asked for at once; who asks bounds that.
+ */
+import { Connection, unsent, type Address, type Owner } from './connection.ts'
+import { requestHead } from './request-head.ts'
+import type { Flight, Outgoing, Receiver, Route } from './route.ts'
+
+/** How a way behaves. */
+export interface RouteOptions {
+  /** Longest time until a connection is made, in ms. Default 5000. */
+  readonly connectMs?: number
+  /** Longest time an idle connection is kept, in ms; at most half of what the server announces. Default 1000. */
+  readonly idleMs?: number
+  /** Most idle connections; past it the next one is closed instead of kept. Default 256. */
+  readonly maxIdle?: number
+}
+
+/** Opens the way to a server at `http://host:port`. Connections are made when needed. Throws TypeError for anything else. */
+export function openRoute(url: string, options: RouteOptions = {}): Route {
+  const parsed = new URL(url)
+  if (parsed.protocol !== 'http:')
+    throw new TypeError(`Only http:// is spoken here, not ${parsed.protocol}//.`)
+  const host = parsed.hostname.startsWith('[') ? parsed.hostname.slice(1, -1) : parsed.hostname
+  return new Pool({ host, port: Number(parsed.port) || 80 }, parsed.host, options)
+}
+
+class Pool implements Route, Owner {
+  readonly #address: Address
+  readonly #host: string
+  readonly #connectMs: number
+  readonly #idleMs: number
+  readonly #maxIdle: number
+  readonly #all = new Set<Connection>()
+  /** The last one used is the last one here. */
+  readonly #idle: Connection[] = []
+  #sweeping: NodeJS.Timeout | null = null
+  #closed = false
+
+  constructor(address: Address, host: string, options: RouteOptions) {
+    this.#address = address
+    this.#host = host
+    this.#connectMs = options.connectMs ?? 5000
+    this.#idleMs = options.idleMs ?? 1000
+    this.#maxIdle = options.maxIdle ?? 256
+  }
+
+  send(request: Outgoing, receiver: Receiver): Flight {
+    if (this.#closed) return unsent(request, receiver, 'disconnected')
+    const head = requestHead(request, this.#host)
+    if (head === null) return unsent(request, receiver, 'unsendable')
+    return this.#take().send(head, request, receiver)
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#sweeping !== null) clearTimeout(this.#sweeping)
+    this.#sweeping = null
+    this.#idle.length = 0
+    for (const connection of this.#all) connection.close()
+  }
+
+  free(connection: Connection, keepMs: number): void {
+    if (this.#closed || this.#idle.length >= this.#maxIdle) return connection.close()
+    connection.idleUntil = performance.now() + Math.min(this.#idleMs, keepMs / 2)
+    this.#idle.push(connection)
+    this.#sweeping ??= setTimeout(() => this.#sweep(), this.#idleMs).unref()
+  }
+
+  gone(connection: Connection): void {
+    this.#all.delete(connection)
+    const at = this.#idle.indexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+  }
+
+  #take(): Connection {
+    const now = this.#idle.length === 0 ? 0 : performance.now()
+    for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop()) {
+      if (last.idleUntil > now && last.usable) return last
+      last.close()
+    }
+    const made = new Connection(this, this.#address, this.#connectMs)
+    this.#all.add(made)
+    return made
+  }
+
+  #sweep(): void {
+    this.#sweeping = null
+    const now = performance.now()
+    for (let i = this.#idle.length - 1; i >= 0; i--)
+      if (this.#idle[i]!.idleUntil <= now) this.#idle.splice(i, 1)[0]!.close()
+    if (this.#idle.length > 0)
+      this.#sweeping = setTimeout(() => this.#sweep(), this.#idleMs).unref()
+  }
+}
