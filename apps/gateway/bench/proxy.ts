@@ -1,0 +1,206 @@
+/**
+ * What a call through the gateway costs: CPU time of the gateway process per request, judging, journal and metrics on, beside bare
+ * Fastify with undici, `@fastify/reply-from`, nginx and HAProxy in one run. Servers take turns in short rounds, so that a noisy
+ * neighbour hits all alike; the ratios count, the absolute numbers are this machine's.
+ *
+ *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only NAME,NAME] [--kinds GET] [--connections 64] [--soak]
+ */
+import { parseArgs } from 'node:util'
+import { load, generator, type Ask, type Served } from './rig-load.ts'
+import { gateway, haproxy, nginx, nodeServer, versionOf, type Server } from './rig-server.ts'
+import { cpuMicros, median, memory, table, tell, watchForeign } from './rig.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    connections: { type: 'string', default: '64' },
+    only: { type: 'string' },
+    kinds: { type: 'string' },
+    soak: { type: 'boolean', default: false },
+  },
+})
+const rounds = Number(values.rounds)
+const seconds = Number(values.seconds)
+const connections = Number(values.connections)
+
+const asks: Readonly<Record<string, Ask>> = {
+  GET: { method: 'GET', path: '/run/bench/app/', body: '' },
+  'POST 1 KB': { method: 'POST', path: '/run/bench/app/', body: JSON.stringify('a'.repeat(1022)) },
+  '32 KiB answer': { method: 'GET', path: '/run/bench/app/big', body: '' },
+}
+const kinds = Object.entries(asks).filter(
+  ([kind]) => values.kinds?.split(',').includes(kind) ?? true,
+)
+
+const [nginxVersion, haproxyVersion] = [versionOf('nginx'), versionOf('haproxy')]
+const servers: Server[] = []
+const behind =
+  nginxVersion === null
+    ? await nodeServer('runner')
+    : await nginx(
+        'runner',
+        'server { listen 127.0.0.1:PORT backlog=1024; location / { return 200 "ok"; } location = /big { root DIR; } }',
+      )
+const url = `http://127.0.0.1:${behind.port}`
+const ours = (name: string, client: string): Promise<Server> =>
+  gateway(
+    name,
+    { apps: { 'bench/app': { urls: [url], maxMultiplexing: 1000 } } },
+    { HEALTH_UPSTREAM: client },
+  )
+const starts: Readonly<Record<string, (() => Promise<Server>) | null>> = {
+  gateway: () => ours('gateway', ''),
+  'gateway, undici': () => ours('gateway, undici', 'undici'),
+  'fastify + undici': () => nodeServer('dispatch', url, 'fastify + undici'),
+  'reply-from': () => nodeServer('reply-from', url),
+  nginx:
+    nginxVersion === null
+      ? null
+      : () =>
+          nginx(
+            'nginx',
+            `upstream behind { server 127.0.0.1:${behind.port}; keepalive 256; keepalive_requests 1000000000; }
+             server { listen 127.0.0.1:PORT backlog=1024; location /run/bench/app/ { proxy_pass http://behind/; proxy_http_version 1.1; proxy_set_header Connection ""; } }`,
+          ),
+  haproxy:
+    haproxyVersion === null
+      ? null
+      : () =>
+          haproxy(
+            'haproxy',
+            `frontend front\n  bind 127.0.0.1:PORT\n  http-request replace-path /run/bench/app/(.*) /\\1\n  default_backend behind\nbackend behind\n  server a 127.0.0.1:${behind.port}`,
+          ),
+}
+
+const WARM_REQUESTS = 15_000
+
+interface Round extends Served {
+  readonly cpu: number
+  readonly foreign: number
+}
+
+async function round(server: Server, ask: Ask, span: number): Promise<Round> {
+  for (let tries = 0; ; tries++) {
+    const foreign = watchForeign([server.pid, behind.pid])
+    const before = cpuMicros(server.pid)
+    const served = await load(server.port, connections, span, ask)
+    const spent = cpuMicros(server.pid) - before
+    if (spent < 0 || before === 0) throw new Error(`${server.name} is gone`)
+    // On a machine that is very busy a round may pass without a single answer.
+    if (served.requests > 0) return { ...served, cpu: spent / served.requests, foreign: foreign() }
+    if (tries > 5) throw new Error(`${server.name} serves nothing`)
+  }
+}
+
+/** Waits for the first 2xx: a gateway that adopts servers probes them first. */
+async function ready(server: Server): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/run/bench/app/`).catch(() => null)
+    await answer?.arrayBuffer()
+    if (answer?.ok === true) return
+    if (tries > 200) throw new Error(`${server.name} does not serve: ${answer?.status}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+const goals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  GET: { 'fastify + undici': '≤ 1.10', 'reply-from': '≤ 0.55', nginx: '≤ 2.70' },
+  'POST 1 KB': { 'reply-from': '≤ 0.60', nginx: '≤ 2.40' },
+  '32 KiB answer': { 'reply-from': '≤ 0.70', nginx: '≤ 2.20' },
+}
+
+async function measure(kind: string, ask: Ask): Promise<void> {
+  const seen = new Map<Server, Round[]>(servers.map((server) => [server, []]))
+  // A Node server is warm after some ten thousand requests, however long a busy machine takes for them.
+  for (const server of servers)
+    for (let served = 0, tries = 0; served < WARM_REQUESTS && tries < 10; tries++)
+      served += (await round(server, ask, 1)).requests
+  for (let n = 0; n < rounds; n++) {
+    // Each round begins with another server, so that none always follows the same one.
+    for (const [at] of servers.entries()) {
+      const server = servers[(at + n) % servers.length]!
+      seen.get(server)!.push(await round(server, ask, seconds))
+    }
+  }
+  const of = (server: Server, pick: (one: Round) => number): number =>
+    median(seen.get(server)!.map(pick))
+  const [mine] = servers
+  const cost = of(mine!, (one) => one.cpu)
+  console.log(`\n${kind}, ${connections} connections`)
+  console.log(
+    table(
+      [
+        'server',
+        'CPU µs/request',
+        'gateway ÷ it',
+        'requests/s',
+        'p50 ms',
+        'p99 ms',
+        'errors',
+        'PSS MiB',
+        'foreign cores',
+      ],
+      servers.map((server) => [
+        server.name,
+        of(server, (one) => one.cpu).toFixed(1),
+        (cost / of(server, (one) => one.cpu)).toFixed(2),
+        of(server, (one) => one.perSecond).toFixed(0),
+        of(server, (one) => one.p50Ms).toFixed(2),
+        of(server, (one) => one.p99Ms).toFixed(2),
+        String(seen.get(server)!.reduce((sum, one) => sum + one.errors, 0)),
+        memory(server.pid).pss.toFixed(0),
+        of(server, (one) => one.foreign).toFixed(2),
+      ]),
+    ),
+  )
+  tell(
+    servers.slice(1).map((server) => ({
+      what: `gateway: direct call, ${kind}`,
+      ours: cost,
+      unit: 'CPU µs/request',
+      beside: server.name,
+      theirs: of(server, (one) => one.cpu),
+      goal: goals[kind]?.[server.name] ?? null,
+    })),
+  )
+}
+
+/** Memory after 60 s beside after 300 s under load. */
+async function soak(server: Server): Promise<void> {
+  const at: number[] = []
+  for (const span of [60, 240]) {
+    await load(server.port, 256, span, asks['GET']!)
+    at.push(memory(server.pid).rss)
+  }
+  console.log(
+    `\nRSS of the gateway at 256 connections: ${at[0]!.toFixed(0)} MiB after 60 s, ${at[1]!.toFixed(0)} after 300 s`,
+  )
+  tell([
+    {
+      what: 'gateway: memory after 300 s at 256 connections',
+      ours: at[1]!,
+      unit: 'MiB',
+      beside: 'after 60 s',
+      theirs: at[0]!,
+      goal: '≤ 1.05',
+    },
+  ])
+}
+
+try {
+  const wanted = values.only?.split(',')
+  for (const [name, start] of Object.entries(starts)) {
+    if (wanted !== undefined && !wanted.includes(name)) continue
+    if (start === null) console.log(`left out: ${name} is not installed`)
+    else servers.push(await start())
+  }
+  for (const server of servers) await ready(server)
+  console.log(
+    `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}`,
+  )
+  for (const [kind, ask] of kinds) await measure(kind, ask)
+  if (values.soak) await soak(servers[0]!)
+} finally {
+  for (const server of [...servers, behind]) await server.close()
+}

@@ -1,0 +1,41 @@
+/**
+ * Bodies that are read before their route runs (submits and orders): the go-ahead for those that ask for one, and an end for
+ * those that never come. Direct calls watch their own.
+ */
+import type { FastifyInstance } from 'fastify'
+import { answerRaw, type Refusal } from './error-answer.ts'
+import type { Lanes } from './lane.ts'
+import { corsHead } from './response-head.ts'
+import { watchStall } from './stall-watch.ts'
+
+/** What a caller gets whose body does not come. */
+export const bodyStalled: Refusal = {
+  status: 408,
+  errorType: 'bad_request',
+  detail: 'The body did not come: less than 1 KB was received in 30 s.',
+  headers: { connection: 'close' },
+}
+
+/** Watches the bodies of an app's requests. */
+export function readBodies(app: FastifyInstance, lanes: Lanes): void {
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    const { raw, headers } = request
+    if (!request.url.startsWith('/run/')) {
+      if (headers.expect !== undefined) reply.raw.writeContinue()
+      if (!raw.complete) {
+        watchStall(
+          lanes,
+          raw.socket,
+          () => (raw.complete || raw.destroyed ? 'over' : 'caller'),
+          () => {
+            // Refused while its body was on the way: there is nothing left to say to it.
+            if (reply.raw.headersSent) return void raw.socket.destroy()
+            reply.hijack()
+            answerRaw(reply.raw, request.id, bodyStalled, corsHead(headers.origin))
+          },
+        )
+      }
+    }
+    done(null, payload)
+  })
+}

@@ -1,0 +1,135 @@
+/**
+ * The live channel on the gateway's server: who may connect, where, and how long. What is told is `channel-feed.ts`; how it is told is
+ * `@health/realtime`.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { createChannel } from '@health/realtime'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isLoopbackHost, isOwnOrigin, type Caller } from './auth.ts'
+import { feedChannel, snapshotOf } from './channel-feed.ts'
+import type { WatchedRequests } from './channel-queue.ts'
+import { createTokens, tokenRoutes, type Tokens } from './channel-token.ts'
+import { refuse } from './error-answer.ts'
+import type { Gateway } from './gateway.ts'
+import { inspectDoor } from './inspect.ts'
+
+/** Paths that are WebSockets here. */
+const doors = ['/v1/realtime', '/v1/inspect'] as const
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('?', 1)[0]!
+
+/** Whether an upgrade is taken; others are plain requests, as if nobody had asked. */
+export const takesUpgrade = (request: IncomingMessage): boolean =>
+  (doors as readonly string[]).includes(pathOf(request)) &&
+  request.headers.upgrade?.toLowerCase() === 'websocket'
+
+/** Adds the channel, the inspector's channel and the tokens for both. */
+export function channelRoutes(
+  app: FastifyInstance,
+  gateway: Gateway,
+  requests: WatchedRequests,
+): void {
+  const tokens = createTokens(() => Date.now())
+  const door = {
+    origin: ({ headers: { origin, host } }: IncomingMessage) =>
+      isOwnOrigin(origin, host) && (!gateway.gate.isOpen || isLoopbackHost(host)),
+    authorize: (request: IncomingMessage) =>
+      mayRead(readerOf(gateway, tokens, request.headers.authorization, tokenOf(request)))
+        ? null
+        : 'A read or admin key, or a token of one, is needed.',
+  }
+  const channel = createChannel({
+    ...door,
+    snapshot: (topic, apps) => snapshotOf(gateway, topic, apps),
+    maxConnections: gateway.config().limits.connections,
+  })
+  const inspector = inspectDoor(gateway, requests, door)
+  const stop = feedChannel(gateway, requests, channel)
+
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const path = pathOf(request)
+    if (path === doors[0]) channel.upgrade(request, socket, head)
+    else if (path === doors[1]) inspector.upgrade(request, socket, head)
+    else refuseUpgrade(socket)
+  })
+  app.addHook('preClose', async () => {
+    await Promise.all([channel.close(), inspector.close()])
+    stop()
+  })
+  tokenRoutes(app, gateway, tokens)
+
+  // Its own doorman: a browser cannot send a key with these, only a token in the address.
+  const page = { config: { access: 'page' } } as const
+  app.get(doors[0], page, (request, reply) => {
+    admit(gateway, tokens, request)
+    if (!(request.headers.accept ?? '').includes('text/event-stream'))
+      refuse(
+        426,
+        'upgrade_required',
+        'This is a WebSocket; for a stream of events send Accept: text/event-stream.',
+        { headers: { upgrade: 'websocket' } },
+      )
+    const query = request.query as Readonly<Record<string, unknown>>
+    const text = (name: string): string | undefined =>
+      typeof query[name] === 'string' ? query[name] : undefined
+    const lastEventId = request.headers['last-event-id']
+    reply.hijack()
+    const wrong = channel.stream(
+      reply.raw,
+      {
+        topics: text('topics'),
+        apps: text('apps'),
+        since: text('since'),
+        lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+      },
+      { 'x-fal-request-id': request.id },
+    )
+    if (wrong === null) return
+    const { code, message } = wrong
+    const body = JSON.stringify({ detail: message, error_type: code, message })
+    reply.raw
+      .writeHead(422, {
+        'content-type': 'application/json; charset=utf-8',
+        'x-fal-error-type': code,
+        'x-fal-request-id': request.id,
+      })
+      .end(body)
+  })
+  app.get(doors[1], page, async (request) => {
+    admit(gateway, tokens, request)
+    return refuse(426, 'upgrade_required', 'This is a WebSocket.', {
+      headers: { upgrade: 'websocket' },
+    })
+  })
+}
+
+const mayRead = (caller: Caller | null): boolean => caller !== null && caller.scope !== 'call'
+
+/** Who connects: by header, else by token. */
+function readerOf(
+  { gate }: Gateway,
+  tokens: Tokens,
+  authorization: string | undefined,
+  token: string | null,
+): Caller | null {
+  return gate.caller(authorization) ?? (token === null ? null : tokens.read(token))
+}
+
+function tokenOf(request: IncomingMessage): string | null {
+  const url = request.url ?? ''
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('token')
+}
+
+/** Refuses a plain request that may not read. */
+function admit(gateway: Gateway, tokens: Tokens, request: FastifyRequest): void {
+  const { authorization } = request.headers
+  const caller = readerOf(gateway, tokens, authorization, tokenOf(request.raw))
+  if (caller === null) refuse(401, 'unauthorized', 'invalid key credentials')
+  if (!mayRead(caller)) refuse(403, 'forbidden', 'This needs a read or admin key.')
+}
+
+function refuseUpgrade(socket: Duplex): void {
+  socket.on('error', () => {})
+  socket.end('HTTP/1.1 501 Not Implemented\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+}

@@ -1,0 +1,94 @@
+/**
+ * `health explain ID`: why the last decision about a runner, request or node was taken, and what would have changed it. The gateway knows;
+ * this only prints it.
+ */
+import {
+  exits,
+  painter,
+  printJson,
+  readArguments,
+  required,
+  type Command,
+  type Terminal,
+} from './command.ts'
+import { connectGateway, NotFound, type GatewayClient } from './gateway-client.ts'
+import { runbookPage } from './runbook.ts'
+import { plain } from './text-table.ts'
+
+type Item = Record<string, unknown>
+
+/** The command. */
+export const explain: Command = {
+  help: `usage: health explain ID [--json]
+
+ID is a runner's, a request's or a node's. It shows what led to the last decision, the nearest policy that would have decided otherwise
+(proved by a replay of the journal), and the page of the runbook that says what to do.
+`,
+  async run(args, terminal) {
+    const { values, positionals } = readArguments(args, { json: { type: 'boolean' } }, 1)
+    const answer = await find(connectGateway(terminal), required(positionals[0], 'ID'))
+    if (values.json === true) printJson(terminal, answer)
+    else print(terminal, answer)
+    return exits.ok
+  },
+}
+
+/** Asks for a runner, then a request, then a node: an id is of one kind only. */
+async function find(client: GatewayClient, id: string): Promise<Item> {
+  for (const kind of ['runners', 'requests', 'nodes']) {
+    try {
+      return await client.get(`/v1/${kind}/${encodeURIComponent(id)}/explain`)
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error
+    }
+  }
+  throw new NotFound(
+    `Nothing is known of "${plain(id)}": no runner, request or node has this id, or no decision was taken about it.`,
+  )
+}
+
+/** Lines of the chain that one screen takes; earlier ones are counted. */
+const LINES = 16
+
+/** What happened last is what a person asked about: time of day alone, where the date is the decision's. */
+function clock(at: string, day: string): string {
+  return at.startsWith(day) && day.length === 10 ? at.slice(11).replace(/Z$/, '') : at
+}
+
+function print(terminal: Terminal, answer: Item): void {
+  const paint = painter(terminal)
+  const decision = (answer['decision'] ?? {}) as Item
+  const [kind, rule, from, to, at] = ['kind', 'rule', 'from', 'to', 'at'].map((name) =>
+    plain(name === 'kind' ? answer[name] : decision[name]),
+  ) as [string, string, string, string, string]
+  const because = decision['because'] === null ? null : plain(decision['because'])
+  const enforced = decision['enforced'] !== false
+  const moved = from === to ? `stays ${from}` : `${from} -> ${to}`
+  terminal.out(
+    `${paint('bold', `${kind} ${plain(answer['id'])}`)}: ${moved} by ${paint('bold', rule)}${at === '' ? '' : ` at ${at}`}\n`,
+  )
+  if (!enforced) terminal.out(`${paint('yellow', `not enforced, because of ${because}`)}\n`)
+  const chain = Array.isArray(answer['chain']) ? (answer['chain'] as Item[]) : []
+  const facts = chain.filter(({ text }) => !NEVER.test(String(text)))
+  if (facts.length > LINES) terminal.out(`  … ${facts.length - LINES} earlier\n`)
+  for (const link of facts.slice(-LINES))
+    terminal.out(
+      `  ${paint('dim', clock(plain(link['at']), at.slice(0, 10)))}  ${plain(link['text'])}\n`,
+    )
+  terminal.out(`${whatElse(answer, chain)}\n`)
+  const page = runbookPage(kind, rule, because)
+  if (page !== null) terminal.out(`runbook: ${page}\n`)
+}
+
+const NEVER = /^no policy number would have changed this/
+
+/** What would have changed it; that nothing would; or that nothing could be proved, which is not the same. */
+function whatElse(answer: Item, chain: readonly Item[]): string {
+  const other = answer['counterfactual'] as Item | null | undefined
+  if (other)
+    return `with ${plain(other['option'])} ${plain(other['needed'])} in place of ${plain(other['actual'])} it would have gone otherwise`
+  const fact = chain.findLast(({ text }) => NEVER.test(String(text)))
+  return fact === undefined
+    ? 'no number of the policy could be proved to have changed it'
+    : plain(fact['text'])
+}

@@ -1,0 +1,54 @@
+/** `health nodes`: lists the machines with their devices and passes orders on to the gateway, which judges whether they may be given. */
+import { HealthError } from '@health/core'
+import { exits, painter, printJson, readArguments, required, type Command } from './command.ts'
+import { allPages, connectGateway } from './gateway-client.ts'
+import { plain, textTable } from './text-table.ts'
+
+const orders = ['cordon', 'uncordon', 'drain', 'reset', 'reboot', 'escalate', 'retire']
+
+/** The command. */
+export const nodes: Command = {
+  help: `usage: health nodes [list] [--json]
+       health nodes ${orders.join('|')} ID [--json]
+`,
+  async run(args, terminal) {
+    const { values, positionals } = readArguments(args, { json: { type: 'boolean' } }, 2)
+    const [verb = 'list', id] = positionals
+    const client = connectGateway(terminal)
+    if (verb === 'list') {
+      const all = await allPages(client, '/v1/nodes', 'nodes')
+      if (values.json === true) printJson(terminal, all)
+      else {
+        const paint = painter(terminal)
+        const count = (value: unknown): string => String(Array.isArray(value) ? value.length : 0)
+        terminal.out(
+          textTable(
+            ['Node', 'State', 'Since', 'Cordoned By', 'Runners', 'Devices'],
+            all.items.map((node) => [
+              plain(node['id']),
+              paint(node['state'] === 'healthy' ? 'green' : 'yellow', plain(node['state'])),
+              plain(node['since']),
+              plain(node['cordonedBy']) || '-',
+              count(node['runners']),
+              count(node['devices']),
+            ]),
+          ),
+        )
+      }
+      return exits.ok
+    }
+    if (!orders.includes(verb))
+      throw new HealthError(
+        'HEALTH_USAGE',
+        `health nodes has no ${plain(verb)}; allowed is list, ${orders.join(', ')}.`,
+      )
+    const answer = await client.send(
+      'POST',
+      `/v1/nodes/${encodeURIComponent(required(id, 'ID'))}/${verb}`,
+      {},
+    )
+    if (values.json === true) printJson(terminal, answer)
+    else terminal.out(`${plain(answer['id'] ?? id)} is ${plain(answer['state'])}\n`)
+    return exits.ok
+  },
+}

@@ -1,0 +1,224 @@
+/**
+ * Puts the gateway together: the only file that knows all adapters. It starts them in order, ends them in the reverse order, and decides
+ * nothing that has a name in the semantics.
+ */
+import { join } from 'node:path'
+import { apps, type Queue } from '@health/core'
+import { createHost, endOrphans } from '@health/host'
+import { createControl, createProber } from '@health/prober'
+import { createMemoryQueue, createSqliteQueue } from '@health/queue'
+import { startSupervisor, type Supervisor } from '@health/supervisor'
+import { createAlerts } from './alert.ts'
+import type { Config } from './config.ts'
+import { serveConsole } from './console.ts'
+import { watchDeclarations, type Declarations } from './declaration.ts'
+import { appFacts, fixed, needsRestart } from './fleet-config.ts'
+import type { Log } from './gateway.ts'
+import { watchGpus } from './gpu-watch.ts'
+import { heartbeatUrl, openHeartbeatTokens } from './heartbeat-token.ts'
+import { decisionLine } from './log.ts'
+import { watchMisuse } from './misuse.ts'
+import { checkPort, listenError } from './port.ts'
+import { createServer, type Server } from './server.ts'
+
+/** A gateway that serves. */
+export interface RunningGateway {
+  readonly url: string
+  readonly supervisor: Supervisor
+  /** Reads the configuration again. Rejects with HealthError when it is invalid, and changes nothing then. */
+  reload(): Promise<void>
+  /** `/ready` turns, the delay passes, in-flight calls end or are cut, leases are handed back, runners stop or stay, all is flushed. */
+  stop(): Promise<void>
+}
+
+/** What a gateway is started with. */
+export interface ComposeOptions {
+  readonly config: Config
+  /** Reads the configuration again, for a reload. */
+  readonly read: () => Promise<Config>
+  readonly log: Log
+  readonly version: string
+}
+
+/** Starts everything, in order. Rejects with HealthError, having ended again whatever had begun. */
+export async function composeGateway(options: ComposeOptions): Promise<RunningGateway> {
+  const { log } = options
+  const { host } = options.config.listen
+  const free = await checkPort(host, options.config.listen.port)
+  // A runner that sends heartbeats is told where before we listen; without one, any free port is chosen by listening on it.
+  const told = options.config.listen.port !== 0 || sendsHeartbeats(options.config)
+  let config: Config = { ...options.config, listen: { host, port: told ? free : 0 } }
+  let { port } = config.listen
+  /** What has begun, to be ended in reverse. */
+  const begun: (() => Promise<void>)[] = []
+  const endAll = async (): Promise<void> => {
+    const failed: unknown[] = []
+    for (const end of begun.splice(0).toReversed())
+      await end().catch((error: unknown) => failed.push(error))
+    // Everything was tried; the first failure is the one to tell.
+    if (failed.length > 0) throw failed[0]
+  }
+  try {
+    const heartbeats = await openHeartbeatTokens(config.dataDir)
+    const runnerEnv = (runner: string, app: string): Readonly<Record<string, string>> =>
+      config.apps.get(app)?.options.healthCheck?.heartbeat === undefined
+        ? {}
+        : { HEALTH_HEARTBEAT_URL: heartbeatUrl(host, port, runner, heartbeats.of(runner)) }
+    const supervisor = await startFleet(() => config, runnerEnv, log, options.version)
+    begun.push(() =>
+      supervisor.stop({
+        keepRunners: config.shutdown.keepRunners,
+        graceMs: config.shutdown.graceSeconds * 1000,
+      }),
+    )
+    const gpus = await watchGpus(supervisor, config, log)
+    begun.push(() => gpus.close(config.shutdown.graceSeconds * 1000))
+    const declarations = watchDeclarations(supervisor, () => config, log)
+    begun.push(async () => declarations.close())
+    const queue = await openQueue(config)
+    begun.push(() => queue.close())
+    let reloading: Promise<void> = Promise.resolve()
+    const reload = (): Promise<void> => {
+      // One after the other: two readings at once would both be compared with the same one before.
+      const turn = reloading.then(async () => {
+        const next = await options.read()
+        const before = config
+        const restart = needsRestart(options.config, next)
+        config = {
+          ...next,
+          ...Object.fromEntries(fixed.map((name) => [name, before[name]])),
+        } as Config
+        sayWarnings(next, log)
+        if (restart.length > 0)
+          log({ level: 'warn', event: 'config.restart_needed', sections: restart })
+        gpus.configure(config)
+        configure(supervisor, declarations, before, config)
+        log({ level: 'info', event: 'config.reloaded', file: config.file, apps: config.apps.size })
+      })
+      reloading = turn.catch(() => undefined)
+      return turn
+    }
+    const server = await createServer({
+      config: () => config,
+      supervisor,
+      queue,
+      log,
+      version: options.version,
+      reload,
+      heartbeats,
+      pages: serveConsole,
+    })
+    begun.push(() => closeServer(server, () => config))
+    sayWarnings(config, log)
+    configure(supervisor, declarations, null, config)
+    const url = await server.listen().catch((error: NodeJS.ErrnoException) => {
+      throw listenError(host, port, error)
+    })
+    port = Number(URL.parse(url)?.port)
+    log({
+      level: 'info',
+      event: 'gateway.listening',
+      url,
+      file: config.file,
+      dataDir: config.dataDir,
+      apps: config.apps.size,
+    })
+    return { url, supervisor, reload, stop: endAll }
+  } catch (error) {
+    // What went wrong first is what a person must know.
+    await endAll().catch(() => undefined)
+    throw error
+  }
+}
+
+/** The supervisor with its adapters; listens to it for the log. */
+async function startFleet(
+  config: () => Config,
+  runnerEnv: (runner: string, app: string) => Readonly<Record<string, string>>,
+  log: Log,
+  version: string,
+): Promise<Supervisor> {
+  const first = config()
+  const logDir = join(first.dataDir, 'logs')
+  const supervisor = await startSupervisor({
+    dataDir: first.dataDir,
+    policy: first.policy,
+    prober: (clock) => createProber({ clock }),
+    host: (clock) =>
+      createHost({
+        clock,
+        logDir,
+        runnerLogBytes: first.logs.runnerBytes,
+        warn: (text) => log({ level: 'warn', event: 'host.warning', text }),
+      }),
+    control: async (clock, prober) => {
+      const control = await createControl({ clock, prober })
+      return { check: () => control.ask(), close: () => control.close() }
+    },
+    sweep: async (clock, records, keep) => {
+      const orphans = await endOrphans({ clock, logDir, records, keep })
+      for (const { runner, pid } of orphans)
+        log({ level: 'warn', event: 'orphan.ended', runner, pid })
+    },
+    launchOf: (app) => config().apps.get(app)?.launch ?? null,
+    runnerEnv,
+    journal: first.journal,
+    version,
+    log,
+  })
+  const lint = watchMisuse(supervisor.fleet, log)
+  supervisor.observe((observation) => {
+    lint(observation.decisions)
+    for (const decision of observation.decisions) log(decisionLine(decision, observation))
+  })
+  supervisor.onAlert(
+    createAlerts(
+      () => supervisor.clock.now(),
+      () => config().alerts.repeatSeconds * 1000,
+      (alert) => {
+        if (config().alerts.log)
+          log({
+            level: 'warn',
+            event: 'alert',
+            name: alert.name,
+            [alert.subject.kind]: alert.subject.id,
+            text: alert.text,
+          })
+      },
+    ),
+  )
+  return supervisor
+}
+
+function sendsHeartbeats(config: Config): boolean {
+  return [...config.apps.values()].some((app) => app.options.healthCheck?.heartbeat !== undefined)
+}
+
+async function openQueue(config: Config): Promise<Queue> {
+  const limits = { maxLength: config.limits.queueLength }
+  return config.queue.backend === 'memory'
+    ? createMemoryQueue(limits)
+    : createSqliteQueue({ dir: join(config.dataDir, 'queue'), ...limits })
+}
+
+/** Tells the fleet what is configured: everything at a start, what changed at a reload. */
+function configure(
+  supervisor: Supervisor,
+  declarations: Declarations,
+  before: Config | null,
+  now: Config,
+): void {
+  for (const fact of appFacts([...apps(supervisor.fleet)], before, now))
+    supervisor.tell(declarations.complete(fact))
+}
+
+async function closeServer(server: Server, config: () => Config): Promise<void> {
+  const { delaySeconds, graceSeconds } = config().shutdown
+  server.beginShutdown()
+  if (delaySeconds > 0) await new Promise((resolve) => setTimeout(resolve, delaySeconds * 1000))
+  await server.close(graceSeconds * 1000)
+}
+
+function sayWarnings(config: Config, log: Log): void {
+  for (const text of config.warnings) log({ level: 'warn', event: 'config.warning', text })
+}

@@ -1,0 +1,34 @@
+/**
+ * Bounds the open connections: at the limit the one that has been idle longest is closed for the newcomer; when none is idle the
+ * newcomer is. It never cuts a connection with a request on it.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** Connections that carry no request, longest idle first. */
+export function limitConnections(server: Server, limit: () => number, refused: () => void): void {
+  const idle = new Set<Socket>()
+  let open = 0
+  server.on('connection', (socket) => {
+    open++
+    if (open > limit()) {
+      refused()
+      const [longest] = idle
+      ;(longest ?? socket).destroy()
+    }
+    idle.add(socket)
+    socket.once('close', () => {
+      open--
+      idle.delete(socket)
+    })
+  })
+  // A WebSocket is never idle, however long it is silent.
+  server.on('upgrade', ({ socket }: IncomingMessage) => void idle.delete(socket))
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    idle.delete(socket)
+    response.once('close', () => {
+      if (!socket.destroyed) idle.add(socket)
+    })
+  })
+}

@@ -1,0 +1,312 @@
+/**
+ * One direct call: waits for a slot, streams the caller's body to the runner and the answer back, and is told how it ended. It
+ * buffers and parses nothing; a caller who stops sending or reading is let go before the runner is blamed for it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import { policyOf, startPending, type Mode, type RunnerHandle } from '@health/core'
+import { Attempt, type Settlement, type Sink } from './attempt.ts'
+import { BodyTooLarge, limitBody } from './body-limit.ts'
+import { bodyStalled } from './body-watch.ts'
+import { answerRaw, bodyTooLarge, type Refusal } from './error-answer.ts'
+import type { Gateway } from './gateway.ts'
+import type { Wait } from './lane.ts'
+import type { Line, Waiter } from './line.ts'
+import { watchStall } from './stall-watch.ts'
+import { corsHead, forwardHead, type RunnerHead } from './response-head.ts'
+
+/** What a call is, read from its head. */
+export interface CallHead {
+  readonly id: string
+  /** Path and query for the runner. */
+  readonly path: string
+  readonly mode: Mode
+  readonly owner: string
+  /** True when `Authorization` was one of our keys. */
+  readonly ours: boolean
+  /** The caller's own limit to the wait for a start, in ms; null: none. */
+  readonly startLimitMs: number | null
+  readonly address: string
+  readonly proto: string
+}
+
+/** Up to this many bytes the first piece of an answer is written as text. */
+const TEXT_BYTES = 8192
+
+/** A direct call on its way. */
+export class DirectCall implements Waiter, Sink {
+  readonly hint: string | null
+  readonly #gateway: Gateway
+  readonly #line: Line
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #head: CallHead
+  readonly #submitted: number
+  readonly #cors: readonly string[]
+  readonly #socket: IncomingMessage['socket']
+  #attempt: Attempt | null = null
+  #body: Readable | null = null
+  #waiting: Wait | null = null
+  #stall: Wait | null = null
+  #paused = false
+  #begun = false
+  #length = -1
+  #served = ''
+  #startedAt = 0
+
+  constructor(
+    gateway: Gateway,
+    line: Line,
+    request: IncomingMessage,
+    response: ServerResponse,
+    head: CallHead,
+  ) {
+    this.#gateway = gateway
+    this.#line = line
+    this.#request = request
+    this.#response = response
+    this.#head = head
+    this.#submitted = gateway.clock.now()
+    this.#cors = corsHead(request.headers.origin)
+    // Whoever destroys the body stream takes its socket away; ours is kept to see whether the caller is still there.
+    this.#socket = request.socket
+    const hint = request.headers['x-fal-runner-hint']
+    this.hint = typeof hint === 'string' ? hint : null
+    response.once('close', () => this.#closed())
+  }
+
+  /** Enters the line of its app. */
+  enter(): void {
+    this.#line.enter(this)
+    if (this.#attempt !== null || this.#response.writableEnded) return
+    const policy = policyOf(this.#gateway.fleet, this.#line.app)
+    const limit = policy?.directWaitMs ?? 0
+    const own = this.#head.startLimitMs
+    const byCaller = own !== null && own < limit
+    this.#waiting = this.#gateway.lanes.wait(byCaller ? own : limit, () =>
+      this.#waitedTooLong(byCaller),
+    )
+  }
+
+  start(handle: RunnerHandle): void {
+    this.#waiting?.cancel()
+    const runner = this.#gateway.routes.of(handle)
+    this.#served = runner.id
+    this.#startedAt = this.#gateway.clock.now()
+    const request = this.#request
+    if (hasBody(request)) {
+      this.#body = limitBody(request, this.#gateway.config().limits.bodyBytes)
+      this.#watch()
+    }
+    if (request.headers.expect !== undefined) this.#response.writeContinue()
+    const headers = forwardHead(request.rawHeaders, {
+      id: this.#head.id,
+      address: this.#head.address,
+      proto: this.#head.proto,
+      host: request.headers.host ?? '',
+      ours: this.#head.ours,
+    })
+    this.#attempt = new Attempt(
+      this.#gateway,
+      runner,
+      {
+        request: this.#head.id,
+        attempt: 1,
+        mode: this.#head.mode,
+        outgoing: {
+          method: request.method ?? 'GET',
+          path: this.#head.path,
+          headers,
+          body: this.#body,
+        },
+        caller: {
+          gone: () => this.#socket.destroyed || this.#body?.errored != null,
+          sending: () => this.#stuck,
+        },
+      },
+      this,
+    )
+    this.#attempt.start()
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#waiting?.cancel()
+    this.#answer(refusal)
+  }
+
+  head(status: number, head: RunnerHead): void {
+    const headers = head.forward
+    if (this.#cors.length > 0) {
+      for (let i = headers.length - 2; i >= 0; i -= 2)
+        if (headers[i]!.startsWith('access-control-')) headers.splice(i, 2)
+      headers.push(...this.#cors)
+    }
+    headers.push('x-fal-request-id', this.#head.id, 'x-fal-served-from', this.#served)
+    if (this.#gateway.closing()) headers.push('connection', 'close')
+    this.#response.writeHead(status, headers)
+    this.#length = head.length
+    // An event stream's first event may be far away.
+    if (head.stream) this.#response.flushHeaders()
+  }
+
+  data(chunk: Uint8Array): boolean {
+    if (this.#write(chunk)) return true
+    this.#paused = true
+    this.#response.once('drain', () => {
+      this.#paused = false
+      this.#attempt?.resume()
+    })
+    this.#watch()
+    return false
+  }
+
+  /** An answer that came in one piece goes out in one write with its head; a short one as text, which spares gathering. */
+  #write(chunk: Uint8Array): boolean {
+    const response = this.#response
+    if (this.#begun) return response.write(chunk)
+    this.#begun = true
+    const { buffer, byteOffset, byteLength } = chunk
+    const whole = byteLength === this.#length
+    if (byteLength > TEXT_BYTES) {
+      if (!whole) return response.write(chunk)
+      response.end(chunk)
+      return true
+    }
+    const text = Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+    if (!whole) return response.write(text, 'latin1')
+    response.end(text, 'latin1')
+    return true
+  }
+
+  settled(end: Settlement): void {
+    this.#stall?.cancel()
+    this.#stall = null
+    const response = this.#response
+    const status = end.whole ? end.status! : end.instead.status
+    if (!response.writableEnded) {
+      if (end.whole) response.end()
+      else if (this.#body?.errored instanceof BodyTooLarge) this.#answer(bodyTooLarge)
+      else if (response.headersSent) response.destroy()
+      else this.#answer(end.instead)
+    }
+    if (this.#body !== null && !this.#request.complete) this.#dropRest()
+    const { clock, metrics, calls } = this.#gateway
+    metrics.request(
+      this.#line.app,
+      this.#head.mode,
+      end.outcome === 'client_left' ? 499 : status,
+      clock.now() - this.#submitted,
+    )
+    if (!end.crossed) return
+    const at = clock.wall()
+    calls.add({
+      id: this.#head.id,
+      app: this.#line.app,
+      owner: this.#head.owner,
+      mode: this.#head.mode,
+      submittedAt: clock.wall(this.#submitted),
+      attempts: [
+        {
+          n: 1,
+          runner: this.#served,
+          startedAt: clock.wall(this.#startedAt),
+          endedAt: at,
+          outcome: end.outcome,
+          status: end.status,
+          rule: end.rule,
+          condition: end.condition,
+        },
+      ],
+      final:
+        end.outcome === 'client_left'
+          ? { status: 499, errorType: 'client_disconnected', at }
+          : { status, errorType: end.whole ? null : end.instead.errorType, at },
+    })
+  }
+
+  /** What is left of a body that nobody wants any more is read and dropped while it comes. */
+  #dropRest(): void {
+    const over = (): boolean => this.#request.complete || this.#socket.destroyed
+    watchStall(
+      this.#gateway.lanes,
+      this.#socket,
+      () => (over() ? 'over' : 'caller'),
+      () => this.#socket.destroy(),
+    )
+  }
+
+  /** True while the caller holds things up: its body is not here yet, or it does not read. */
+  get #stuck(): boolean {
+    if (this.#paused) return true
+    return this.#body !== null && !this.#request.complete && this.#request.readableLength === 0
+  }
+
+  #watch(): void {
+    this.#stall ??= watchStall(
+      this.#gateway.lanes,
+      this.#socket,
+      () => {
+        if (this.#stuck) return 'caller'
+        if (this.#body !== null && !this.#request.complete) return 'other'
+        this.#stall = null
+        return 'over'
+      },
+      () => this.#stalled(),
+    )
+  }
+
+  #stalled(): void {
+    const attempt = this.#attempt
+    if (this.#response.headersSent) this.#response.destroy()
+    else this.#answer(bodyStalled)
+    if (this.#request.complete) attempt?.leave()
+    else attempt?.abandon()
+  }
+
+  #waitedTooLong(byCaller: boolean): void {
+    if (!this.#line.leave(this)) return
+    if (byCaller) {
+      return this.#answer({
+        status: 504,
+        errorType: 'request_timeout',
+        detail: 'No runner was free within X-Fal-Request-Timeout.',
+        headers: { 'x-fal-request-timeout-type': 'user' },
+      })
+    }
+    this.#answer(
+      startPending(this.#gateway.fleet, this.#line.app)
+        ? {
+            status: 504,
+            errorType: 'startup_timeout',
+            detail: `No runner of ${this.#line.app} became ready within directWaitSeconds.`,
+          }
+        : {
+            status: 503,
+            errorType: 'runner_scheduling_failure',
+            detail: `No runner of ${this.#line.app} was free within directWaitSeconds.`,
+          },
+    )
+  }
+
+  #answer(refusal: Refusal): void {
+    if (!this.#response.headersSent && !this.#response.destroyed)
+      answerRaw(this.#response, this.#head.id, refusal, this.#cors)
+  }
+
+  #closed(): void {
+    this.#waiting?.cancel()
+    if (this.#response.writableFinished) return
+    this.#stall?.cancel()
+    this.#line.leave(this)
+    if (this.#body !== null && !this.#request.complete) this.#attempt?.abandon()
+    else this.#attempt?.leave()
+  }
+}
+
+/** Whether a request announces a body; an announced length of 0 is none. */
+function hasBody(request: IncomingMessage): boolean {
+  return (
+    request.headers['transfer-encoding'] !== undefined ||
+    (request.headers['content-length'] ?? '0') !== '0'
+  )
+}

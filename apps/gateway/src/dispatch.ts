@@ -1,0 +1,311 @@
+/**
+ * Moves queued requests to runners and their answers back: leases what has a slot, keeps leases alive, and carries out what the
+ * core says of each attempt. One final answer per request; what a lost lease brings is thrown away.
+ */
+import {
+  judge,
+  runnerOf,
+  type Cancel,
+  type Command,
+  type Lease,
+  type RunnerHandle,
+} from '@health/core'
+import type { Settlement } from './attempt.ts'
+import type { Refusal } from './error-answer.ts'
+import type { Gateway } from './gateway.ts'
+import type { Supply } from './line.ts'
+import { CANCELLED, ownAnswer, QueueAttempt } from './queue-attempt.ts'
+import { createQueueBook, type Leased } from './queue-book.ts'
+import { createReaper } from './reaper.ts'
+
+/** How long a lease lives without being renewed, in ms. */
+export const LEASE_MS = 30_000
+const RENEW_MS = 10_000
+/** After a queue that failed or gave nothing, the app is asked again this much later, in ms. */
+const PAUSE_MS = 500
+/** At the end: how long the queue may take to write what is handed back, in ms. */
+const SETTLE_MS = 3000
+
+interface Held {
+  readonly lease: Lease
+  /** null: no slot yet. */
+  attempt: QueueAttempt | null
+}
+
+type Rejection = Extract<Command, { type: 'reject' }>
+
+/** The dispatcher as the routes see it. */
+export interface Dispatcher extends Supply {
+  /** Takes back what an earlier gateway held, and begins. */
+  begin(): void
+  /** Cancels a request; `asked`: it runs, and its runner was told. */
+  cancel(id: string): Promise<'cancelled' | 'asked' | 'completed' | 'unknown'>
+  /** Hands back what was leased for an app and has no slot yet. */
+  recall(app: string): Promise<void>
+  /** Carries out orders about requests. */
+  perform(commands: readonly Command[]): void
+  /** Hands back what has no slot; resolves when no attempt is in flight. */
+  drained(): Promise<void>
+  /** Hands everything back that is still here; resolves when the queue has it, or has not taken it within some seconds. */
+  close(): Promise<void>
+}
+
+/** The final words of a rejection, by its type. */
+const rejections: Readonly<Record<string, string>> = {
+  client_cancelled: CANCELLED.detail,
+  request_timeout: 'The request took longer than requestTimeoutSeconds.',
+  poison_request: 'The request ended several runners and is kept for inspection.',
+}
+
+/** Creates the dispatcher of a gateway. */
+export function createDispatcher(gateway: Gateway): Dispatcher {
+  const { queue, clock, supervisor, lanes } = gateway
+  const held = new Map<string, Held>()
+  const paused = new Set<string>()
+  let renewing: Cancel | null = null
+  let begun = false
+  let idle: (() => void) | null = null
+
+  const book = createQueueBook(gateway, () => reaper.schedule())
+
+  const pause = (app: string): void => {
+    if (paused.has(app)) return
+    paused.add(app)
+    lanes.wait(PAUSE_MS, () => {
+      paused.delete(app)
+      gateway.lines.of(app)?.pump()
+    })
+  }
+
+  const lookIdle = (): void => {
+    if (idle === null || [...held.values()].some(({ attempt }) => attempt !== null)) return
+    idle()
+  }
+
+  const ended = (attempt: QueueAttempt, end: Settlement): void => {
+    const { lease } = attempt
+    const { id, app, submittedAt } = lease.request
+    const leased: Leased = { id, app, fence: lease.fence, submittedAt }
+    if (held.get(id)?.lease === lease) held.delete(id)
+    lookIdle()
+    if (attempt.handedBack) return void book.release(leased)
+    const line = attempt.line(end)
+    const mine = end.commands.find((command) => isDisposition(command) && command.request === id)
+    if (mine?.type === 'requeue') void book.requeue(leased, line, mine)
+    else if (mine?.type === 'reject') {
+      const { runner } = attempt.attempt
+      const final = ownAnswer(refusalOf(mine, end), clock.wall(), mine.cause, runner.id)
+      void book.complete(leased, line, final)
+    } else void book.complete(leased, line, attempt.answer(end))
+    perform(end.commands.filter((command) => command !== mine))
+  }
+
+  const perform = (commands: readonly Command[]): void => {
+    for (const command of commands) {
+      switch (command.type) {
+        case 'cancel': {
+          const attempt = held.get(command.request)?.attempt
+          if (attempt == null) break
+          attempt.attempt.askToCancel(() => {})
+          if (command.cutAfterMs !== null)
+            lanes.wait(command.cutAfterMs, () => attempt.attempt.cut())
+          break
+        }
+        case 'requeue': {
+          const lapse = reaper.lapse(command.request)
+          const entry = queue.entry(command.request)
+          if (lapse === null || entry === null) break
+          void book.requeue({ ...entry, fence: lapse.fence }, lapse.line, command)
+          break
+        }
+        case 'reject':
+          reject(command)
+          break
+        default:
+      }
+    }
+  }
+
+  const reject = (order: Rejection): void => {
+    const entry = queue.entry(order.request)
+    if (entry === null) return
+    const final = ownAnswer(refusalOf(order, null), clock.wall(), order.cause, null)
+    const lapse = reaper.lapse(order.request)
+    if (lapse !== null) void book.complete({ ...entry, fence: lapse.fence }, lapse.line, final)
+    else void book.end(entry, final)
+  }
+
+  const renew = (): void => {
+    if (held.size === 0) return
+    const leases = [...held.values()].map(({ lease }) => ({
+      id: lease.request.id,
+      fence: lease.fence,
+    }))
+    queue.renew(leases, clock.wall() + LEASE_MS).then(
+      (lost) => {
+        for (const id of lost) {
+          const found = held.get(id)
+          if (found !== undefined) book.lost(id, found.lease.fence)
+        }
+      },
+      (error: unknown) => book.failed('renew', error),
+    )
+  }
+
+  const reaper = createReaper(gateway, {
+    book,
+    perform,
+    holds: (id, fence) => held.get(id)?.lease.fence === fence,
+    renew,
+  })
+
+  const keepRenewing = (): void => {
+    renewing = clock.after(RENEW_MS, () => {
+      renew()
+      keepRenewing()
+    })
+  }
+
+  /** Takes a leased request without a slot out of everything. */
+  const handBack = (lease: Lease): Promise<void> => {
+    held.delete(lease.request.id)
+    return book.release({ id: lease.request.id, fence: lease.fence })
+  }
+  const handBackWaiting = (): void => {
+    for (const line of gateway.lines.all())
+      for (const lease of line.withdrawAll()) void handBack(lease)
+  }
+
+  const leased = (app: string, leases: readonly Lease[], asked: number): void => {
+    for (const lease of leases) held.set(lease.request.id, { lease, attempt: null })
+    // Nothing, though something was ready: asking again at once would ask for ever.
+    if (leases.length === 0) pause(app)
+    gateway.lines.of(app)?.offer(leases, asked)
+    if (gateway.closing()) handBackWaiting()
+    reaper.schedule()
+  }
+
+  const cancelQueued = async (id: string): Promise<boolean> => {
+    const entry = queue.entry(id)
+    if (entry?.status !== 'IN_QUEUE') return false
+    if (!(await book.end(entry, ownAnswer(CANCELLED, clock.wall(), 'cancel', null)))) return false
+    supervisor.tell({ type: 'request.cancelled', app: entry.app, request: id, cause: 'caller' })
+    gateway.lines.of(entry.app)?.pump()
+    return true
+  }
+
+  return {
+    ready(app) {
+      if (!begun || gateway.closing() || paused.has(app)) return 0
+      return queue.size(app, clock.wall()).ready
+    },
+    fetch(app, max) {
+      const now = clock.wall()
+      queue.lease(app, max, now, now + LEASE_MS).then(
+        (leases) => leased(app, leases, max),
+        (error: unknown) => {
+          book.failed('lease', error, { app })
+          leased(app, [], max)
+        },
+      )
+    },
+    start(lease, handle: RunnerHandle) {
+      const { startBefore } = lease.request
+      if (startBefore !== null && startBefore < clock.wall()) {
+        // Its time passed while it was leased: back in the queue, its limit acts at once.
+        judge(gateway.fleet, handle, runnerOf(gateway.fleet, handle).incarnation, 'client_left')
+        return void handBack(lease)
+      }
+      const attempt = new QueueAttempt(gateway, lease, handle, ended)
+      held.set(lease.request.id, { lease, attempt })
+      attempt.attempt.start()
+    },
+    begin() {
+      begun = true
+      queue.listen((app) => {
+        gateway.lines.of(app)?.pump()
+        reaper.schedule()
+      })
+      reaper.begin()
+      for (const app of queue.apps()) gateway.lines.of(app)?.pump()
+      keepRenewing()
+    },
+    async cancel(id) {
+      // Each round sees one more change that was on its way; three are more than a request can have at once.
+      for (let round = 0; round < 3; round++) {
+        const entry = queue.entry(id)
+        if (entry === null) return 'unknown'
+        if (entry.status === 'COMPLETED') return 'completed'
+        const waiting = gateway.lines.of(entry.app)?.withdraw(id) ?? null
+        if (waiting !== null) await handBack(waiting)
+        const attempt = held.get(id)?.attempt ?? null
+        if (attempt !== null) {
+          cancelRunning(attempt)
+          return 'asked'
+        }
+        if (await cancelQueued(id)) return 'cancelled'
+      }
+      return 'asked'
+    },
+    async recall(app) {
+      await Promise.all((gateway.lines.of(app)?.withdrawAll() ?? []).map(handBack))
+    },
+    perform,
+    drained() {
+      handBackWaiting()
+      return new Promise((resolve) => {
+        idle = resolve
+        lookIdle()
+      })
+    },
+    async close() {
+      renewing?.()
+      reaper.close()
+      handBackWaiting()
+      for (const { attempt } of held.values()) {
+        if (attempt === null) continue
+        attempt.handedBack = true
+        attempt.attempt.cut()
+      }
+      // A full disk takes nothing back for as long as it is full: what it does not know of is taken back by the next start.
+      await new Promise<void>((resolve) => {
+        const late = clock.after(SETTLE_MS, resolve)
+        void book.settled().then(() => {
+          late()
+          resolve()
+        })
+      })
+    },
+  }
+
+  function cancelRunning(attempt: QueueAttempt): void {
+    if (attempt.cancelled) return
+    attempt.cancelled = true
+    const { lease } = attempt
+    const { commands } = supervisor.tell({
+      type: 'request.cancelled',
+      app: lease.request.app,
+      request: lease.request.id,
+      runner: attempt.attempt.runner.id,
+      attempt: lease.attempt,
+      cause: 'caller',
+    })
+    perform(commands)
+  }
+}
+
+const isDisposition = (
+  command: Command,
+): command is Extract<Command, { type: 'requeue' | 'deliver' | 'reject' }> =>
+  command.type === 'requeue' || command.type === 'deliver' || command.type === 'reject'
+
+function refusalOf(order: Rejection, end: Settlement | null): Refusal {
+  const expired = order.cause === 'retry.deadline'
+  const own = rejections[order.errorType] ?? end?.instead.detail ?? 'The runner gave no answer.'
+  return {
+    status: order.status,
+    errorType: order.errorType,
+    detail: expired ? 'The request did not start within X-Fal-Request-Timeout.' : own,
+    ...(expired && { headers: { 'x-fal-request-timeout-type': 'user' } }),
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Turns configurations into facts for the fleet: which apps there are, which changed, which are gone. What becomes of their runners is the
+ * core's to decide.
+ */
+import type { HealthEvent } from '@health/core'
+import type { AppConfig, Config } from './config.ts'
+
+type Untimed<E> = E extends unknown ? Omit<E, 'at' | 'seq'> : never
+/** A fact about an app, before it has a time. */
+export type AppFact = Untimed<Extract<HealthEvent, { type: 'app.configured' | 'app.removed' }>>
+
+/** The fact that an app is configured so. */
+export function configured(app: AppConfig): AppFact {
+  return {
+    type: 'app.configured',
+    app: app.id,
+    options: app.options,
+    policy: app.policy,
+    revision: app.revision,
+    ...(app.urls !== null && { urls: app.urls }),
+  }
+}
+
+const same = (a: AppConfig, b: AppConfig): boolean =>
+  JSON.stringify(configured(a)) === JSON.stringify(configured(b))
+
+/** The facts that lead from what the fleet knows to what the configuration says. `before` is null at a start: then every app is told. */
+export function appFacts(
+  known: Iterable<string>,
+  before: Config | null,
+  now: Config,
+): readonly AppFact[] {
+  const facts: AppFact[] = []
+  for (const app of known) if (!now.apps.has(app)) facts.push({ type: 'app.removed', app })
+  for (const app of now.apps.values()) {
+    const old = before?.apps.get(app.id)
+    if (old === undefined || !same(old, app)) facts.push(configured(app))
+  }
+  return facts
+}
+
+/** Sections that are read once, at the start; a change of one is said and acts at the next. */
+export const fixed = ['listen', 'auth', 'dataDir', 'queue', 'journal', 'gpu', 'logs'] as const
+
+/** What a reload cannot change, by name. */
+export function needsRestart(before: Config, now: Config): readonly (typeof fixed)[number][] {
+  return fixed.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(now[name]))
+}

@@ -1,0 +1,247 @@
+/** What can be read of the fleet under `/v1`: apps, runners, nodes, requests, queues, decisions, and why. Reading changes nothing. */
+import {
+  beginSearch,
+  type Counterfactual,
+  type Decision,
+  explain,
+  type HealthEvent,
+  type NodeView,
+  type Recording,
+  view,
+  views,
+} from '@health/core'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { CallEntry } from './call-log.ts'
+import { refuse } from './error-answer.ts'
+import type { Gateway } from './gateway.ts'
+import { policyRoutes } from './policy-route.ts'
+import { appObject, isoOf, nodeObject, nodeObjects, requestObject, runnerObject } from './wire.ts'
+
+/** Most objects of one answer. */
+const PAGE = 1000
+const DECISIONS = 100
+
+/** Adds the routes that read. */
+export function fleetRoutes(app: FastifyInstance, gateway: Gateway): void {
+  const { fleet, clock, queue, supervisor } = gateway
+  const read = { config: { access: 'read' } } as const
+  const own = { config: { access: 'own' } } as const
+
+  app.get('/v1/apps', read, async () => ({
+    apps: [...fleet.apps.keys()].map((id) => appObject(fleet, id)),
+    next: null,
+  }))
+
+  app.get('/v1/runners', read, async (request) => {
+    const query = new Query(request)
+    const states = query.text('state')
+    const app = query.text('app')
+    const limit = query.whole('limit', PAGE, PAGE)
+    const from = query.whole('cursor', 0, Number.MAX_SAFE_INTEGER)
+    const runners: unknown[] = []
+    let seen = 0
+    for (const runner of views(fleet, {
+      ...(app !== null && { app }),
+      ...(states !== null && { states: new Set(states.split(',').map((word) => word.trim())) }),
+    })) {
+      if (seen++ < from) continue
+      if (runners.length === limit) return { runners, next: String(from + limit) }
+      runners.push(runnerObject(clock, runner))
+    }
+    return { runners, next: null }
+  })
+
+  app.get('/v1/runners/:id', read, async (request) =>
+    runnerObject(clock, runnerOrRefuse(gateway, idOf(request))),
+  )
+
+  app.get('/v1/nodes', read, async () => ({
+    nodes: nodeObjects(gateway),
+    next: null,
+  }))
+
+  app.get('/v1/nodes/:id', read, async (request) =>
+    nodeObject(clock, nodeOrRefuse(gateway, idOf(request))),
+  )
+
+  app.get('/v1/requests/:id', own, async (request) =>
+    requestObject(requestOrRefuse(gateway, request)),
+  )
+
+  app.get('/v1/queues/:owner/:alias', read, async (request) => {
+    const { size, app: id } = queueOrRefuse(gateway, request)
+    const now = clock.wall()
+    const { oldest } = queue.size(id, now)
+    return { size, oldestSeconds: oldest === null ? 0 : Math.max(0, (now - oldest) / 1000) }
+  })
+
+  app.get('/v1/decisions', read, async (request) => {
+    const query = new Query(request)
+    const limit = query.whole('limit', DECISIONS, PAGE)
+    const since = query.whole('since', 0, Number.MAX_SAFE_INTEGER)
+    const found = supervisor.history.decisions(since, limit + 1)
+    const shown = found.slice(0, limit)
+    return {
+      decisions: shown.map((decision) => decisionObject(gateway, decision)),
+      next: found.length > limit ? (shown.at(-1)?.seq ?? null) : null,
+    }
+  })
+
+  app.get('/v1/runners/:id/explain', read, async (request) => {
+    const runner = runnerOrRefuse(gateway, idOf(request))
+    return explained(gateway, 'runner', runner.id)
+  })
+  app.get('/v1/requests/:id/explain', own, async (request) => {
+    const entry = requestOrRefuse(gateway, request)
+    return 'mode' in entry ? explainedCall(gateway, entry) : explained(gateway, 'request', entry.id)
+  })
+  app.get('/v1/nodes/:id/explain', read, async (request) =>
+    explained(gateway, 'node', nodeOrRefuse(gateway, idOf(request)).id),
+  )
+
+  policyRoutes(app, gateway)
+}
+
+/** A decision with its time as a date. */
+export function decisionObject({ clock }: Gateway, decision: Decision): Record<string, unknown> {
+  return { ...decision, at: isoOf(clock.wall(decision.at)) }
+}
+
+async function explained(
+  gateway: Gateway,
+  kind: 'runner' | 'request' | 'node',
+  id: string,
+): Promise<unknown> {
+  const { clock } = gateway
+  const { history } = gateway.supervisor
+  const decisions = await history.decisionsOf({ kind, id })
+  const seqs = decisions.flatMap((decision) => decision.events)
+  const cited = await history.events(seqs)
+  const events = kind === 'runner' ? merged(await history.eventsOf(id), cited) : cited
+  // An error of its device is told of the device: it is shown beside what the runner did at that moment.
+  const errors = kind === 'runner' ? gateway.fleet.nodes.errorsOf(id) : []
+  const beside = await history.events(errors.map(({ seq }) => seq))
+  const found = explain({ events, decisions, beside }, { kind, id })
+  if (found === null)
+    return refuse(404, `${kind}_not_found`, `Nothing was decided about ${kind} ${id} yet.`)
+  const recording =
+    kind === 'runner' ? await history.recording(found.decision.events.at(-1) ?? 0) : null
+  return {
+    ...found,
+    decision: decisionObject(gateway, found.decision),
+    chain: found.chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
+    counterfactual: recording === null ? null : await prove(recording, found.decision),
+  }
+}
+
+/** Events of both lists, each once, in order: what is about a runner's device does not name the runner. */
+function merged(a: readonly HealthEvent[], b: readonly HealthEvent[]): readonly HealthEvent[] {
+  const all = new Map([...a, ...b].map((event) => [event.seq ?? 0, event]))
+  return [...all.values()].sort((x, y) => (x.seq ?? 0) - (y.seq ?? 0))
+}
+
+/** A direct call has no decision of its own: what it did to its runner is the answer. */
+async function explainedCall(gateway: Gateway, call: CallEntry): Promise<unknown> {
+  const { clock } = gateway
+  const { history } = gateway.supervisor
+  const id = call.attempts[0]?.runner ?? ''
+  const events = await history.eventsOf(id)
+  const end = events.find((event) => event.type === 'attempt.ended' && event.request === call.id)
+  const all = await history.decisionsOf({ kind: 'runner', id })
+  const cited = all.filter(({ events: seqs }) => end?.seq !== undefined && seqs.includes(end.seq))
+  // A crash is judged by the end of the process, which came before the end of the call.
+  const decisions = cited.length > 0 ? cited : all
+  const found = explain({ events, decisions }, { kind: 'runner', id })
+  if (found === null)
+    return refuse(
+      404,
+      'request_not_found',
+      `Nothing was decided about the runner of request ${call.id} yet.`,
+    )
+  return {
+    ...found,
+    kind: 'request',
+    id: call.id,
+    decision: decisionObject(gateway, found.decision),
+    chain: found.chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
+  }
+}
+
+/** Events replayed in one turn: a few ms, then others are served. */
+const TURN = 2000
+
+/** Searches for the nearest policy that would have decided otherwise, beside the work. */
+async function prove(recording: Recording, decision: Decision): Promise<Counterfactual | null> {
+  const search = beginSearch(recording, decision)
+  for (;;) {
+    const answer = search.advance(TURN)
+    if (answer !== undefined) return answer
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** The id in the path, bounded. */
+export const idOf = (request: FastifyRequest): string =>
+  String((request.params as Record<string, string>)['id'] ?? '').slice(0, 200)
+
+/** The runner that is meant, gone ones included. */
+export function runnerOrRefuse(
+  { fleet }: Gateway,
+  id: string,
+): NonNullable<ReturnType<typeof view>> {
+  return view(fleet, id) ?? refuse(404, 'runner_not_found', `There is no runner ${id}.`)
+}
+
+/** The node that is meant. */
+export function nodeOrRefuse({ fleet }: Gateway, id: string): NodeView {
+  return fleet.nodes.view(id) ?? refuse(404, 'node_not_found', `There is no node ${id}.`)
+}
+
+/** The request that is meant, when the caller may see it. */
+function requestOrRefuse(
+  gateway: Gateway,
+  request: FastifyRequest,
+): NonNullable<ReturnType<Gateway['queue']['entry']> | ReturnType<Gateway['calls']['get']>> {
+  const id = idOf(request)
+  const entry = gateway.queue.entry(id) ?? gateway.calls.get(id)
+  const { caller } = request
+  if (entry === null || (caller?.scope === 'call' && caller.owner !== entry.owner))
+    return refuse(404, 'request_not_found', `There is no request ${id}.`)
+  return entry
+}
+
+/** The app whose queue is meant. A removed app's queue can still be seen and flushed. */
+export function queueOrRefuse(
+  { fleet, queue, clock }: Gateway,
+  request: FastifyRequest,
+): { readonly app: string; readonly size: number } {
+  const { owner, alias } = request.params as { owner: string; alias: string }
+  const app = `${owner}/${alias}`
+  const size = queue.size(app, clock.wall()).all
+  if (size === 0 && !fleet.apps.has(app))
+    return refuse(404, 'app_not_found', `There is no app ${app.slice(0, 200)}.`)
+  return { app, size }
+}
+
+/** Reads a query strictly: a number that is none is 422 with its name. */
+class Query {
+  readonly #values: Readonly<Record<string, unknown>>
+
+  constructor(request: FastifyRequest) {
+    this.#values = request.query as Readonly<Record<string, unknown>>
+  }
+
+  text(name: string): string | null {
+    const value = this.#values[name]
+    return typeof value === 'string' && value !== '' ? value : null
+  }
+
+  /** A whole number from 0, cut at `most`. */
+  whole(name: string, otherwise: number, most: number): number {
+    const text = this.text(name)
+    if (text === null) return otherwise
+    if (!/^\d{1,16}$/.test(text))
+      return refuse(422, 'invalid_value', `${name} must be a whole number from 0.`, { path: name })
+    return Math.min(Number(text), most)
+  }
+}

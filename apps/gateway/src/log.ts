@@ -1,0 +1,117 @@
+/**
+ * The gateway's log: one line for each decision, alert and change of its own state, in the words of the journal and the metrics. JSON for
+ * machines, pretty for a terminal. A reader that stalls loses lines, which are counted, and never holds the gateway up.
+ */
+import { styleText } from 'node:util'
+import type { Decision, Observation } from '@health/core'
+import type { Log } from './gateway.ts'
+
+/** Where lines go and how they look. */
+export interface LogOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly format: 'json' | 'pretty'
+  /** Colours in the pretty format. */
+  readonly colour: boolean
+  write(text: string): void
+  /** Bytes that were written and not yet taken. */
+  waiting(): number
+  /** Unix ms. */
+  now(): number
+}
+
+const ranks = { debug: 0, info: 1, warn: 2, error: 3 } as const
+const colours = { debug: 'dim', info: 'green', warn: 'yellow', error: 'red' } as const
+/** Past this many bytes that nobody takes, lines are dropped. */
+const MAX_WAITING = 4 * 1024 * 1024
+const MAX_LINE = 16_384
+
+/** The log as a function of one line. */
+export function createLog(options: LogOptions): Log {
+  let dropped = 0
+  const write = (line: Parameters<Log>[0]): void => {
+    const { level, event, ...fields } = line
+    const time = new Date(options.now()).toISOString()
+    const text =
+      options.format === 'json'
+        ? JSON.stringify({ time, level, event, ...fields })
+        : pretty(time, level, event, fields, options.colour)
+    options.write(`${text.length > MAX_LINE ? shorten(line, time) : text}\n`)
+  }
+  return (line) => {
+    if (ranks[line.level] < ranks[options.level]) return
+    if (options.waiting() > MAX_WAITING) {
+      dropped++
+      return
+    }
+    if (dropped > 0) {
+      write({ level: 'warn', event: 'log.dropped', lines: dropped })
+      dropped = 0
+    }
+    write(line)
+  }
+}
+
+/** A line past the limit keeps what identifies it. */
+const shorten = (line: Parameters<Log>[0], time: string): string =>
+  JSON.stringify({ time, level: line.level, event: line.event, cut: true })
+
+function pretty(
+  time: string,
+  level: keyof typeof ranks,
+  event: string,
+  fields: Readonly<Record<string, unknown>>,
+  colour: boolean,
+): string {
+  const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(style, text, { validateStream: false }) : text
+  const words = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(
+      ([name, value]) =>
+        `${paint('dim', `${name}=`)}${typeof value === 'string' && /^[\w./:→+-]+$/.test(value) ? value : JSON.stringify(value)}`,
+    )
+  return [
+    paint('dim', time.slice(11, 23)),
+    paint(colours[level], level.padEnd(5)),
+    paint('bold', event),
+    ...words,
+  ].join(' ')
+}
+
+/** The line of a decision: what changed, by which rule, and the values that were compared. */
+export function decisionLine(
+  decision: Decision,
+  { event }: Pick<Observation, 'event'>,
+): Parameters<Log>[0] {
+  const { subject, compared } = decision
+  const other = event as {
+    readonly runner?: unknown
+    readonly request?: unknown
+    readonly app?: unknown
+    readonly node?: unknown
+  }
+  const text = (value: unknown): string | undefined =>
+    typeof value === 'string' ? value : undefined
+  const named = (kind: Decision['subject']['kind'], value: unknown): string | undefined =>
+    subject.kind === kind ? subject.id : text(value)
+  return {
+    // A verdict that was withheld is what an operator wants to see first.
+    level: decision.enforced ? 'info' : 'warn',
+    event: 'decision',
+    seq: decision.seq,
+    rule: decision.rule,
+    from: decision.from,
+    to: decision.to,
+    runner: named('runner', other.runner),
+    request: named('request', other.request),
+    node: named('node', other.node),
+    app: text(other.app),
+    ...(compared.length > 0 && {
+      compared: compared.map(
+        ({ name, value, op, threshold, option }) =>
+          `${name} ${value} ${op} ${threshold}${option === null ? '' : ` (${option})`}`,
+      ),
+    }),
+    ...(!decision.enforced && { enforced: false, because: decision.because }),
+  }
+}

@@ -1,0 +1,72 @@
+// A WebSocket to the gateway that comes back after a loss. With a key it asks for a token first; the key itself is in no address.
+import { ask, KeyWanted } from './gateway.js'
+
+const FIRST_MS = 300
+const MOST_MS = 10_000
+const UNAUTHORIZED = 4401
+
+async function token() {
+  const { status, value } = await ask('v1/tokens', {
+    method: 'POST',
+    body: { scope: 'read', seconds: 60 },
+  })
+  if (status === 401 || status === 403) throw new KeyWanted(value?.message ?? 'A key is needed.')
+  if (typeof value?.token !== 'string') throw new Error('no token')
+  return value.token
+}
+
+/** Connects to `path`; `heard` gets each message as an object, `opened` the way to say something. Answers how to end it and how to try at once. */
+export function connect(path, { opened = () => {}, heard, changed }) {
+  let socket = null
+  let failures = 0
+  let timer = 0
+  let over = false
+  const again = () => {
+    if (over) return
+    changed('lost')
+    timer = setTimeout(begin, Math.min(MOST_MS, FIRST_MS * 2 ** failures++))
+  }
+  const begin = async () => {
+    let secret
+    try {
+      secret = await token()
+    } catch (error) {
+      if (error instanceof KeyWanted) changed('key', error.message)
+      return again()
+    }
+    if (over) return
+    const address = new URL(path, document.baseURI)
+    address.protocol = address.protocol.replace('http', 'ws')
+    address.searchParams.set('token', secret)
+    const mine = (socket = new WebSocket(address))
+    mine.addEventListener('open', () => {
+      changed('open')
+      opened((message) => mine.send(JSON.stringify(message)))
+    })
+    mine.addEventListener('message', ({ data }) => {
+      failures = 0
+      if (mine === socket) heard(JSON.parse(data))
+    })
+    mine.addEventListener('close', ({ code, reason }) => {
+      if (mine !== socket) return
+      if (code === UNAUTHORIZED) changed('key', reason)
+      again()
+    })
+  }
+  void begin()
+  return {
+    close() {
+      over = true
+      clearTimeout(timer)
+      const last = socket
+      socket = null
+      last?.close()
+    },
+    retry() {
+      if (over || socket?.readyState === WebSocket.OPEN) return
+      clearTimeout(timer)
+      failures = 0
+      void begin()
+    },
+  }
+}

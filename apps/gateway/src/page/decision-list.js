@@ -1,0 +1,92 @@
+// Keeps and draws the last decisions: what changed, by which rule, and the values that were compared.
+import { element, follow, short } from './element.js'
+import { read } from './gateway.js'
+
+const KEEP = 100
+/** Pages read in one go; a gateway with a longer history is caught up with over the next seconds. */
+const MAX_PAGES = 20
+let since = 0
+let kept = []
+
+let reading = null
+
+/** Reads what came since the last call; one reading at a time. */
+export function readDecisions() {
+  reading ??= readPages().finally(() => {
+    reading = null
+  })
+  return reading
+}
+
+async function readPages() {
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { decisions, next } = await read(`v1/decisions?since=${since}&limit=1000`)
+    if (decisions.length > 0) since = decisions.at(-1).seq
+    kept = [...kept, ...decisions].slice(-KEEP)
+    if (next === null || decisions.length === 0) break
+  }
+}
+
+/** Keeps one that was just told. False when there are others before it that must be read. */
+export function keepDecision(decision) {
+  if (reading !== null || decision.seq > since + 1) return false
+  if (decision.seq <= since) return true
+  since = decision.seq
+  kept = [...kept, decision].slice(-KEEP)
+  return true
+}
+
+const signs = { '<=': '≤', '>=': '≥' }
+
+/** Times are compared in ms; a person reads seconds. */
+const amount = (value, option) =>
+  option?.endsWith('Seconds') ? `${value / 1000} s` : String(value)
+
+function compared({ name, value, op, threshold, option }) {
+  return `${name} ${amount(value, option)} ${signs[op] ?? op} ${amount(threshold, option)}${option ? ` (${option})` : ''}`
+}
+
+function makeItem(decision) {
+  const at = new Date(decision.at)
+  const { kind, id } = decision.subject
+  const change = decision.from === decision.to ? decision.to : `${decision.from} → ${decision.to}`
+  const what = element(
+    'p',
+    {},
+    element('span', { className: 'id', title: id, textContent: `${kind} ${short(id)}` }),
+    `  ${change}  by `,
+    element('strong', { textContent: decision.rule }),
+  )
+  if (!decision.enforced)
+    what.append(
+      ' ',
+      element('span', {
+        className: 'withheld',
+        textContent: `withheld by ${decision.because ?? 'a rule'}`,
+      }),
+    )
+  const item = element(
+    'li',
+    {},
+    element('time', { textContent: at.toLocaleTimeString(), dateTime: at.toISOString() }),
+    what,
+  )
+  if (decision.compared.length > 0)
+    item.append(
+      element('p', {
+        className: 'compared',
+        textContent: decision.compared.map(compared).join(' · '),
+      }),
+    )
+  return item
+}
+
+export function drawDecisions() {
+  follow(
+    document.querySelector('#decisions'),
+    kept.toReversed(),
+    (decision) => decision.seq,
+    makeItem,
+    () => {},
+  )
+}

@@ -1,0 +1,123 @@
+// The inspector's page: which machines there are, and one of them as it moves. Its machines are the gateway's, or, when another page
+// opened this one through `createBrowserInspector`, those of that page and nothing of the gateway.
+import { connect } from '../channel.js'
+import { setText } from '../element.js'
+import { useKey } from '../gateway.js'
+import { createMachineList } from './machine-list.js'
+import { readPast } from './history.js'
+import { createViewer } from './viewer.js'
+
+const status = document.querySelector('#status')
+const form = document.querySelector('#key-form')
+const viewer = createViewer()
+const list = createMachineList(choose)
+/** Frames of a page that opened us: definition and steps by session. */
+const strangers = new Map()
+const MOST_STRANGERS = 200
+let current = null
+let watched = null
+
+function changed(state, reason) {
+  const words = { open: 'Live', lost: 'The gateway does not answer; trying again.', key: reason }
+  setText(status, words[state])
+  status.classList.toggle('lost', state !== 'open')
+  if (state === 'key') form.hidden = false
+  else if (state === 'open') form.hidden = true
+}
+
+/** Shows a machine, `kind/id`. */
+function choose(key) {
+  if (key === current) return
+  current = key
+  list.choose(key)
+  history.replaceState(null, '', `${location.pathname}${location.search}#${encodeURI(key)}`)
+  watched?.close()
+  viewer.open(key.replace('/', ' '))
+  if (strangers.has(key)) {
+    const { definition, steps } = strangers.get(key)
+    for (const step of steps) viewer.push(step)
+    void viewer.introduce(definition)
+    return
+  }
+  const [kind, ...rest] = key.split('/')
+  const id = rest.join('/')
+  watched = connect(`v1/inspect?kind=${kind}&id=${encodeURIComponent(id)}`, {
+    heard: (frame) => {
+      if (frame.type === '@xstate.actor') void viewer.introduce(frame.definition)
+      else if (frame.type === '@xstate.snapshot') viewer.push(stepOf(frame))
+    },
+    changed: () => {},
+  })
+  void readPast(kind, id).then((steps) => {
+    if (current === key) viewer.prepend(steps)
+  })
+}
+
+const stepOf = ({ createdAt, event, snapshot }) => ({
+  at: Number(createdAt),
+  event: {
+    ...event,
+    type: event?.type === '@xstate.init' ? 'as it was found' : (event?.type ?? 'as it was found'),
+  },
+  value: snapshot?.value,
+  context: snapshot?.context ?? null,
+})
+
+/** The machine that the address names: `#kind/id`, or `#id` alone. */
+function wanted() {
+  const name = decodeURI(location.hash.slice(1))
+  if (name === '') return list.first()
+  return /^(runner|request|node)\//.test(name) ? name : list.find(name)
+}
+
+function followGateway() {
+  connect('v1/realtime', {
+    opened: (say) => say({ type: 'subscribe', topics: ['runners', 'nodes', 'requests'] }),
+    heard: (message) => {
+      list.hear(message)
+      const key = current === null ? wanted() : null
+      if (key !== null) choose(key)
+    },
+    changed,
+  })
+  setInterval(list.draw, 5000)
+}
+
+/** Machines of the page that opened this one; what it sends is shown, and nothing is sent back. */
+function followOpener() {
+  setText(status, 'Showing the machines of the page that opened this one')
+  addEventListener('message', ({ source, data: frame }) => {
+    if (
+      source !== window.opener ||
+      typeof frame?.type !== 'string' ||
+      typeof frame._version !== 'string'
+    )
+      return
+    const session = String(frame.sessionId)
+    if (frame.type === '@xstate.actor') {
+      if (strangers.size >= MOST_STRANGERS || typeof frame.definition !== 'string') return
+      const steps = [stepOf({ ...frame, event: undefined })]
+      strangers.set(session, { definition: frame.definition, steps })
+      list.meet(session, String(frame.name ?? session), String(frame.snapshot?.status ?? ''))
+      if (current === null) choose(session)
+    } else if (frame.type === '@xstate.snapshot') {
+      const stranger = strangers.get(session)
+      if (stranger === undefined) return
+      stranger.steps = [...stranger.steps, stepOf(frame)].slice(-500)
+      if (session === current) viewer.push(stepOf(frame))
+    }
+  })
+  window.opener.postMessage({ type: '@statelyai.connected' }, '*')
+}
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault()
+  useKey(document.querySelector('#key').value)
+  location.reload()
+})
+addEventListener('hashchange', () => {
+  const key = wanted()
+  if (key !== null) choose(key)
+})
+if (window.opener) followOpener()
+else followGateway()

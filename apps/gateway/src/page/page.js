@@ -1,0 +1,114 @@
+// The page's heart: hears on the live channel what changes and draws it; where there is no channel it asks each second. It draws at most
+// ten times a second, and only while somebody looks.
+import { connect } from './channel.js'
+import { drawDecisions, keepDecision, readDecisions } from './decision-list.js'
+import { setText } from './element.js'
+import { drawFaults } from './fault-panel.js'
+import { drawApps, drawRunners } from './fleet.js'
+import { KeyWanted, read, useKey } from './gateway.js'
+
+const EVERY_MS = 1000
+const DRAW_MS = 100
+/** Ended runners are drawn for a minute; here they stay a little longer. */
+const KEEP_MS = 120_000
+const status = document.querySelector('#status')
+const form = document.querySelector('#key-form')
+const runners = new Map()
+const told = new Map()
+let apps = []
+let live = false
+let looking = false
+let drawing = 0
+
+/** Asks for everything. What is told meanwhile is newer than the answer. */
+async function look() {
+  looking = true
+  try {
+    const [asked, found] = await Promise.all([
+      read('v1/apps'),
+      read('v1/runners?limit=1000'),
+      readDecisions(),
+    ])
+    take(asked, found)
+  } finally {
+    looking = false
+    told.clear()
+  }
+}
+
+function take(asked, found) {
+  apps = asked.apps
+  runners.clear()
+  for (const runner of found.runners) runners.set(runner.id, runner)
+  for (const [id, runner] of told) runners.set(id, runner)
+}
+
+function draw() {
+  clearTimeout(drawing)
+  drawing = 0
+  if (document.hidden) return
+  drawApps(apps)
+  drawFaults(apps)
+  const now = Date.now()
+  for (const { id, state, since } of runners.values())
+    if (state === 'terminated' && now - Date.parse(since) > KEEP_MS) runners.delete(id)
+  drawRunners([...runners.values()], apps, now)
+  drawDecisions()
+  const count = [...runners.values()].filter(({ state }) => state !== 'terminated').length
+  setText(
+    status,
+    `${count} runner${count === 1 ? '' : 's'} of ${apps.length} app${apps.length === 1 ? '' : 's'}`,
+  )
+  status.classList.remove('lost')
+  form.hidden = true
+}
+
+/** With a channel only the apps' counters are asked for; they are in no event. */
+async function loop() {
+  if (!document.hidden) {
+    try {
+      if (live) apps = (await read('v1/apps')).apps
+      else await look()
+      draw()
+    } catch (error) {
+      form.hidden = !(error instanceof KeyWanted)
+      setText(
+        status,
+        error instanceof KeyWanted ? error.message : 'The gateway does not answer; trying again.',
+      )
+      status.classList.add('lost')
+    }
+  }
+  setTimeout(loop, EVERY_MS)
+}
+
+const channel = connect('v1/realtime', {
+  opened: (say) => say({ type: 'subscribe', topics: ['runners', 'decisions'] }),
+  heard(message) {
+    if (message.type === 'snapshot') {
+      // What ended while nobody told us is in the lists, not in the snapshot.
+      look().then(
+        () => {
+          live = true
+          draw()
+        },
+        () => {},
+      )
+    } else if (message.topic === 'runners') {
+      runners.set(message.data.id, message.data)
+      if (looking) told.set(message.data.id, message.data)
+    } else if (message.topic === 'decisions' && !keepDecision(message.data))
+      readDecisions().then(draw, () => {})
+    drawing ||= setTimeout(draw, DRAW_MS)
+  },
+  changed(state) {
+    if (state !== 'open') live = false
+  },
+})
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault()
+  useKey(document.querySelector('#key').value)
+  channel.retry()
+})
+void loop()

@@ -1,0 +1,176 @@
+/**
+ * Which headers travel between caller and runner, both ways: hop-by-hop ones and our own control words stay here. Flat lists
+ * (name, value, name, value …) throughout, as node reads and writes them; nothing is parsed twice.
+ */
+import { readOutcomeHeaders, type OutcomeHeaders } from '@health/core'
+
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+const keptFromRunner = new Set([
+  ...hopByHop,
+  'host',
+  'expect',
+  'x-fal-target-url',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-fal-request-id',
+])
+const keptFromCaller = new Set([
+  ...hopByHop,
+  'x-fal-stop-runner',
+  'x-fal-needs-retry',
+  'x-fal-runner-health-check',
+  'x-fal-request-id',
+  'x-fal-served-from',
+])
+
+/** Headers that browsers may read. */
+export const EXPOSED =
+  'x-fal-request-id, x-fal-request-timeout-type, x-fal-error-type, x-fal-served-from'
+
+const named = (connection: string | undefined): ReadonlySet<string> | null => {
+  if (connection === undefined) return null
+  const words = connection
+    .toLowerCase()
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== 'keep-alive' && word !== 'close' && word !== '')
+  return words.length === 0 ? null : new Set(words)
+}
+
+/** What a call says of its way here. */
+export interface Forwarded {
+  readonly id: string
+  readonly address: string
+  readonly proto: string
+  readonly host: string
+  /** True when `Authorization` was one of our keys: it goes no further. */
+  readonly ours: boolean
+}
+
+/** The head for a runner, from a caller's raw head. */
+export function forwardHead(raw: readonly string[], from: Forwarded): string[] {
+  const out: string[] = []
+  let drop: ReadonlySet<string> | null = null
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]!.length === 10 && raw[i]!.toLowerCase() === 'connection') drop = named(raw[i + 1])
+  }
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    if (keptFromRunner.has(name) || (from.ours && name === 'authorization') || drop?.has(name))
+      continue
+    out.push(name, raw[i + 1]!)
+  }
+  out.push(
+    'x-forwarded-for',
+    from.address,
+    'x-forwarded-proto',
+    from.proto,
+    'x-forwarded-host',
+    from.host,
+    'x-fal-request-id',
+    from.id,
+  )
+  return out
+}
+
+/** What a runner's head says to us. */
+export interface RunnerHead {
+  /** Headers for the caller; ours are not in it yet. */
+  readonly forward: string[]
+  /** Control headers; undefined when there is none, which is the usual case. */
+  readonly outcome: OutcomeHeaders | undefined
+  /** `x-fal-runner-hints`, split; null when absent. */
+  readonly hints: readonly string[] | null
+  /** True for an event stream: its headers are judged when they arrive. */
+  readonly stream: boolean
+  /** Bytes of the body as announced; -1 when nothing is. */
+  readonly length: number
+}
+
+/** Reads a runner's raw head. */
+export function readRunnerHead(raw: readonly string[]): RunnerHead {
+  const forward: string[] = []
+  let control: Map<string, string> | null = null
+  let hints: readonly string[] | null = null
+  let drop: ReadonlySet<string> | null = null
+  let stream = false
+  let length = -1
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    const value = raw[i + 1]!
+    switch (name) {
+      case 'connection':
+        drop = named(value)
+        continue
+      case 'x-fal-runner-hints':
+        hints = value
+          .split(',')
+          .map((hint) => hint.trim())
+          .filter((hint) => hint !== '')
+        break
+      case 'content-type':
+        stream = value.startsWith('text/event-stream')
+        break
+      case 'content-length':
+        length = Number(value)
+        break
+      case 'retry-after':
+      case 'x-fal-stop-runner':
+      case 'x-fal-needs-retry':
+      case 'x-fal-runner-health-check':
+        control ??= new Map()
+        control.set(name, value)
+        break
+      default:
+    }
+    if (!keptFromCaller.has(name)) forward.push(name, value)
+  }
+  if (drop !== null) {
+    for (let i = forward.length - 2; i >= 0; i -= 2) if (drop.has(forward[i]!)) forward.splice(i, 2)
+  }
+  const words = control
+  return {
+    forward,
+    hints,
+    stream,
+    length,
+    outcome: words === null ? undefined : readOutcomeHeaders((name) => words.get(name)),
+  }
+}
+
+/** The head of an answer of our own. */
+export function answerHead(
+  requestId: string,
+  contentType: string,
+  length: number,
+  cors: readonly string[],
+): string[] {
+  return [
+    'x-fal-request-id',
+    requestId,
+    'content-type',
+    contentType,
+    'content-length',
+    String(length),
+    ...cors,
+  ]
+}
+
+/** The headers that let a browser's page read an answer; none for a call without `Origin`. */
+export function corsHead(origin: string | undefined): readonly string[] {
+  return origin === undefined
+    ? NO_CORS
+    : ['access-control-allow-origin', '*', 'access-control-expose-headers', EXPOSED]
+}
+const NO_CORS: readonly string[] = []
