@@ -26,7 +26,8 @@ test(
       const { stdout } = await run(process.execPath, ['main.mjs'], { cwd: folder, timeout: 60_000 })
       expect(stdout).toContain('well: 200')
       expect(stdout).toContain('broken: 503')
-      expect(stdout).toContain('idle -> stopping (outcome.server_error)')
+      // Whether the load of this one request was counted before its answer came is chance; the rule and where it leads are not.
+      expect(stdout).toMatch(/(idle|busy) -> stopping \(outcome\.server_error\)/)
       expect(stdout).toContain('well again: 200')
       expect(stdout).toContain('why: attempt 1 of request')
     } finally {
