@@ -116,6 +116,13 @@ export function configure(
     app = new AppRecord(event.app, slot, event.options, event.policy, policy, event.revision)
     fleet.owners[slot] = app
     fleet.apps.set(event.app, app)
+    const former = fleet.former.get(event.app)
+    if (former !== undefined) {
+      app.placeCount = former.placeCount
+      app.runnerCount = former.runnerCount
+      app.gone.push(...former.gone)
+      fleet.former.delete(event.app)
+    }
   }
   if (app.revision !== event.revision) {
     app.rolling = true

@@ -7,6 +7,7 @@ import { type PolicyOptions } from './tunable.ts'
 import {
   AppRecord,
   Fleet,
+  type FormerApp,
   type GoneRunner,
   type LastProbe,
   type Place,
@@ -139,6 +140,7 @@ export interface Snapshot {
   readonly slots: number
   readonly freeSlots: readonly number[]
   readonly nodes: unknown
+  readonly former: readonly FormerApp[]
   readonly apps: readonly AppRow[]
 }
 
@@ -228,5 +230,6 @@ export function header(fleet: Fleet): Omit<Snapshot, 'apps'> {
     slots: fleet.owners.length,
     freeSlots: [...fleet.freeSlots],
     nodes: fleet.nodes.snapshot(),
+    former: [...fleet.former.values()],
   }
 }

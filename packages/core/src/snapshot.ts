@@ -76,6 +76,7 @@ export function restore(json: unknown): Fleet {
   for (const [key, n] of saved.alerted) fleet.alerted.set(key, n)
   for (let slot = 0; slot < saved.slots; slot++) fleet.owners.push(null)
   fleet.freeSlots.push(...saved.freeSlots)
+  for (const app of saved.former) fleet.former.set(app.id, app)
   for (const row of saved.apps) restoreApp(fleet, row)
   limitProbes(fleet)
   return fleet

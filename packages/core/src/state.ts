@@ -163,6 +163,16 @@ export interface GoneRunner {
   readonly effectiveStartPeriodMs: number
 }
 
+/** What stays of an app that was removed: its runners stay listed a day, and their ids are never given again meanwhile. */
+export interface FormerApp {
+  readonly id: string
+  /** When its last runner was gone. */
+  readonly at: number
+  readonly placeCount: number
+  readonly runnerCount: number
+  readonly gone: readonly GoneRunner[]
+}
+
 /** One app: its policy, its pool, its guards' memory. */
 export class AppRecord {
   readonly id: string
@@ -282,6 +292,8 @@ export class Fleet {
   nodes: Nodes
   nodePolicy: NodePolicy
   readonly apps = new Map<string, AppRecord>()
+  /** Apps that were removed, by id, oldest first; at most 100 (`MAX_FORMER`), then the oldest is forgotten. */
+  readonly former = new Map<string, FormerApp>()
   readonly runners = new Map<string, RunnerRecord>()
   /** By slot: a runner, an app, or nothing (a slot that is free again). */
   readonly owners: (RunnerRecord | AppRecord | null)[] = []

@@ -77,10 +77,13 @@ export const staying = (app: AppRecord): readonly Place[] =>
 function nameIn(fleet: Fleet, app: AppRecord): string {
   const slash = app.id.lastIndexOf('/')
   const alias = app.id.slice(slash + 1)
+  const long = `${app.id.slice(0, slash)}~${alias}`
   for (const other of fleet.apps.values()) {
     if (other === app) break
-    if (other.id.endsWith(`/${alias}`)) return `${app.id.slice(0, slash)}~${alias}`
+    if (other.id.endsWith(`/${alias}`)) return long
   }
+  // Runners of a removed app are still listed by their ids.
+  for (const id of fleet.former.keys()) if (id.endsWith(`/${alias}`)) return long
   return alias
 }
 
@@ -268,8 +271,18 @@ export const MAX_GONE = 1000
 
 export const GONE_MS = 86_400_000
 
+/** Removed apps whose runners are still listed. */
+const MAX_FORMER = 100
+
+/** Takes a removed app off the books; what is listed of it stays. */
 export function forget(fleet: Fleet, app: AppRecord): void {
   fleet.apps.delete(app.id)
+  for (const { id, at } of fleet.former.values())
+    if (fleet.now - at >= GONE_MS || fleet.former.size >= MAX_FORMER) fleet.former.delete(id)
+  if (app.placeCount > 0) {
+    const { id, placeCount, runnerCount, gone } = app
+    fleet.former.set(id, { id, at: fleet.now, placeCount, runnerCount, gone })
+  }
   fleet.dirty.delete(app)
   fleet.guarded.delete(app)
   limitProbes(fleet)

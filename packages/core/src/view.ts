@@ -7,7 +7,7 @@ import { demandOf, inFlightOf } from './load.ts'
 import type { Policy } from './policy.ts'
 import { GONE_MS, toldTarget } from './successor.ts'
 import type { ProcessRecord } from './port.ts'
-import type { AppRecord, Fleet, GoneRunner, LastProbe, RunnerRecord } from './state.ts'
+import type { Fleet, GoneRunner, LastProbe, RunnerRecord } from './state.ts'
 import { falState, type Stage, traits, wordOf } from './word.ts'
 
 /** One runner as people see it. */
@@ -83,10 +83,10 @@ function viewOf(fleet: Fleet, runner: RunnerRecord): RunnerView {
   }
 }
 
-function goneView(app: AppRecord, gone: GoneRunner): RunnerView {
+function goneView(app: string, gone: GoneRunner): RunnerView {
   return {
     id: gone.id,
-    app: app.id,
+    app,
     incarnation: gone.incarnation,
     state: 'terminated',
     substate: 'gone',
@@ -113,9 +113,11 @@ const listed = (fleet: Fleet, gone: GoneRunner): boolean => fleet.now - gone.at 
 export function view(fleet: Fleet, id: string): RunnerView | null {
   const runner = fleet.runners.get(id)
   if (runner !== undefined) return viewOf(fleet, runner)
-  for (const app of fleet.apps.values()) {
-    const gone = app.gone.findLast((each) => each.id === id)
-    if (gone !== undefined && listed(fleet, gone)) return goneView(app, gone)
+  for (const books of [fleet.apps, fleet.former]) {
+    for (const app of books.values()) {
+      const gone = app.gone.findLast((each) => each.id === id)
+      if (gone !== undefined && listed(fleet, gone)) return goneView(app.id, gone)
+    }
   }
   return null
 }
@@ -129,18 +131,23 @@ export function* views(
     filter.states === undefined ||
     filter.states.has(runner.state) ||
     filter.states.has(runner.substate)
+  function* goneOf({ id, gone }: { id: string; gone: readonly GoneRunner[] }) {
+    for (const each of gone) {
+      if (!listed(fleet, each)) continue
+      const seen = goneView(id, each)
+      if (matches(seen)) yield seen
+    }
+  }
   for (const app of fleet.apps.values()) {
     if (filter.app !== undefined && app.id !== filter.app) continue
     for (const runner of app.runners) {
       const seen = viewOf(fleet, runner)
       if (matches(seen)) yield seen
     }
-    for (const gone of app.gone) {
-      if (!listed(fleet, gone)) continue
-      const seen = goneView(app, gone)
-      if (matches(seen)) yield seen
-    }
+    yield* goneOf(app)
   }
+  for (const app of fleet.former.values())
+    if (filter.app === undefined || app.id === filter.app) yield* goneOf(app)
 }
 
 /** An app by id. */

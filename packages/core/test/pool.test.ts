@@ -1,6 +1,17 @@
 /** Semantics 8: how many runners an app has, who is replaced, who stops for want of work. */
 import { expect, test } from 'vitest'
-import { type AppOptions, createFleet, resolvePolicy, step, targetOf, views } from '../src/index.ts'
+import {
+  type AppOptions,
+  apps,
+  createFleet,
+  resolvePolicy,
+  restore,
+  snapshot,
+  step,
+  targetOf,
+  view,
+  views,
+} from '../src/index.ts'
 import { APP, ready, Stage } from './stage.ts'
 
 const app = (stage: Stage) => stage.fleet.apps.get(APP)!
@@ -258,6 +269,44 @@ test('an app without runners is forgotten at once', () => {
   const stage = new Stage()
   stage.tell({ type: 'app.removed', app: APP })
   expect(stage.fleet.apps.size).toBe(0)
+})
+
+test('runners of a removed app stay listed a day, and one that comes back never gives their ids again', () => {
+  const stage = ready(1)
+  const first = stage.id(1)
+  stage.tell({ type: 'app.removed', app: APP })
+  stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
+  stage.exit(1)
+  expect(apps(stage.fleet)).toEqual([])
+  expect(view(stage.fleet, first)).toMatchObject({ id: first, app: APP, reason: 'app_removed' })
+  const back = restore(JSON.parse(JSON.stringify(snapshot(stage.fleet))))
+  expect([...views(back, { app: APP })]).toEqual([...views(stage.fleet)])
+
+  stage.configure()
+  expect([...views(stage.fleet)].map(({ id, substate }) => `${substate} ${id}`)).toEqual([
+    `provisioning ${first.replace(/1$/, '2')}`,
+    `gone ${first}`,
+  ])
+  step(stage.fleet, { type: 'time.passed', at: stage.fleet.now + 86_400_000 })
+  expect(view(stage.fleet, first)).toBeNull()
+})
+
+test('another app of the same alias does not take the ids of a removed one', () => {
+  const stage = ready(1)
+  const first = stage.id(1)
+  stage.tell({ type: 'app.removed', app: APP })
+  stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
+  stage.exit(1)
+  stage.tell({
+    type: 'app.configured',
+    app: `other/${APP.split('/')[1]}`,
+    options: { minConcurrency: 1 },
+    policy: {},
+    revision: '1',
+  })
+  const ids = [...views(stage.fleet)].map(({ id }) => id)
+  expect(new Set(ids).size).toBe(2)
+  expect(ids).toContain(first)
 })
 
 test('order.shutdown drains all and starts nothing; with keepRunners nothing moves', () => {
