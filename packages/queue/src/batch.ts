@@ -33,6 +33,10 @@ export interface Parcel {
   readonly rows: Float64Array<ArrayBuffer>
   readonly count: number
   readonly bytes: Uint8Array<ArrayBuffer>
+  /** Of those bytes. */
+  readonly used: number
+  /** There is a new request among the rows. */
+  readonly adds: boolean
 }
 
 /** Why a group of changes was not made. `full` and `failed` may pass; `damaged` does not. */
@@ -60,6 +64,7 @@ export class Batch<T> {
   #rows: Float64Array<ArrayBuffer>
   #bytes: Buffer<ArrayBuffer>
   #used = 0
+  #adds = false
 
   /** Takes over the buffers of a parcel that came back. */
   constructor(used?: Parcel) {
@@ -84,7 +89,13 @@ export class Batch<T> {
   }
 
   get parcel(): Parcel {
-    return { rows: this.#rows, count: this.count, bytes: this.#bytes }
+    return {
+      rows: this.#rows,
+      count: this.count,
+      bytes: this.#bytes,
+      used: this.#used,
+      adds: this.#adds,
+    }
   }
 
   /** Begins a row; `head` and `content` are added to the last one begun. */
@@ -113,6 +124,7 @@ export class Batch<T> {
     rows[at + DUE] = due
     rows[at + WANTED] = wanted
     rows.fill(this.#used, at + HEAD, at + COLUMNS)
+    this.#adds ||= kind === INSERT
     this.#memos.push(memo)
   }
 

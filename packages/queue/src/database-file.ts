@@ -5,15 +5,16 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { Room } from './room.ts'
 
 /** 'hlth' in the file's header says whose file it is. */
 const APPLICATION = 0x68_6c_74_68
 /** The layout below. A file with a higher one is refused. */
 const FORMAT = 1
-/** Pages of 4 KiB in the log before they move to the file: 8 MiB, what a restart reads at most, and a move of some ms. */
-const CHECKPOINT_PAGES = 2_000
-const LOG_BYTES = 64 * 1024 * 1024
-const LOG_AHEAD_BYTES = 9 * 1024 * 1024
+/** A log that a large transaction made longer than this many moves is cut afterwards. */
+const LOG_MOVES = 8
+/** The log is written ahead by this much more than it holds between two moves, for the last transaction. */
+const LOG_AHEAD = 9 / 8
 
 const LAYOUT = `
   CREATE TABLE request(
@@ -56,11 +57,19 @@ export function resultCode(error: unknown): number {
   return code & 0xff
 }
 
+/** The open file, how long one of its pages is, and what room there is for it. */
+export interface OpenFile {
+  readonly db: DatabaseSync
+  readonly pageBytes: number
+  readonly room: Room
+}
+
 /** Opens the file for this process alone. */
-export function openFile(file: string): DatabaseSync {
+export function openFile(file: string): OpenFile {
   let db: DatabaseSync | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const room = new Room(file)
     db = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: false })
     // Bodies are nobody else's business; the log takes over the mode of its file. By name: to open and close the file here
     // would drop the lock that another queue of this process holds on it.
@@ -78,18 +87,32 @@ export function openFile(file: string): DatabaseSync {
         'HEALTH_QUEUE_FORMAT',
         `${file} has format ${format}, this version reads up to ${FORMAT}. Start the version that wrote it.`,
       )
+    const pageBytes = pragma(db, 'page_size')
     db.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}; PRAGMA temp_store = MEMORY`,
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${Math.floor(room.logBytes / pageBytes)}; PRAGMA journal_size_limit = ${LOG_MOVES * room.logBytes}; PRAGMA temp_store = MEMORY`,
     )
     db.exec('BEGIN EXCLUSIVE')
     if (fresh) db.exec(LAYOUT)
     db.exec('COMMIT')
     if (fresh) syncDirectory(dirname(file))
-    writeLogAhead(db)
-    return db
+    if (!moveLog(db) && room.spend()) moveLog(db)
+    writeLogAhead(db, room.logBytes * LOG_AHEAD)
+    room.fill(true)
+    return { db, pageBytes, room }
   } catch (error) {
     db?.close()
     throw error instanceof OpenRefusal ? error : refusalOf(error, file)
+  }
+}
+
+/** Moves the log into the file, so that its room can be written again. Answers whether it could. */
+export function moveLog(db: DatabaseSync): boolean {
+  try {
+    db.exec('PRAGMA wal_checkpoint(RESTART)')
+    return true
+  } catch (error) {
+    if (resultCode(error) !== FULL) throw error
+    return false
   }
 }
 
@@ -97,10 +120,10 @@ export function openFile(file: string): DatabaseSync {
  * Makes the log as long as it gets between two moves, by a transaction that is too large for memory and is taken back: to write
  * over a file costs the disk half of what it costs to make it longer. Without room the log grows as it is needed.
  */
-function writeLogAhead(db: DatabaseSync): void {
+function writeLogAhead(db: DatabaseSync, bytes: number): void {
   db.exec('PRAGMA cache_size = 16; BEGIN; CREATE TABLE ahead(bytes BLOB)')
   try {
-    db.exec(`INSERT INTO ahead VALUES(zeroblob(${LOG_AHEAD_BYTES}))`)
+    db.exec(`INSERT INTO ahead VALUES(zeroblob(${Math.floor(bytes)}))`)
   } catch (error) {
     if (resultCode(error) !== FULL) throw error
   }

@@ -25,7 +25,8 @@ import {
   STANDING,
   WANTED,
 } from './batch.ts'
-import { BUSY, FULL, IOERR, openFile, resultCode } from './database-file.ts'
+import { BUSY, FULL, IOERR, moveLog, openFile, resultCode } from './database-file.ts'
+import type { Room } from './room.ts'
 
 /** A stretch of requests as one JSON text, and where the next one begins; null at the end. */
 export interface Stretch {
@@ -33,9 +34,19 @@ export interface Stretch {
   readonly next: number | null
 }
 
+/** What the writer asked for, by parcels. */
+type Contents = (Uint8Array<ArrayBuffer> | null)[][]
+
+/** There is not room enough to take new requests. */
+class NoRoom extends Error {}
+
 /** The open file. */
 export class Database {
   readonly #db: DatabaseSync
+  readonly #room: Room
+  readonly #pageBytes: number
+  readonly #pages: () => number
+  readonly #unused: () => number
   readonly #begin: StatementSync
   readonly #commit: StatementSync
   readonly #insert: StatementSync
@@ -53,8 +64,12 @@ export class Database {
 
   /** Opens or creates; throws an `OpenRefusal`. */
   constructor(file: string) {
-    this.#db = openFile(file)
-    const db = this.#db
+    const { db, room, pageBytes } = openFile(file)
+    this.#db = db
+    this.#room = room
+    this.#pageBytes = pageBytes
+    this.#pages = counter(db, 'page_count')
+    this.#unused = counter(db, 'freelist_count')
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#commit = db.prepare('COMMIT')
     this.#insert = db.prepare(
@@ -83,35 +98,21 @@ export class Database {
       FROM (SELECT * FROM request WHERE seq > ? ORDER BY seq LIMIT ?)`)
   }
 
-  /** Applies parcels as one transaction and syncs it; the contents that rows wanted, parcel by parcel, or why nothing was done. */
-  apply(
-    parcels: readonly Parcel[],
-  ): { readonly contents: (Uint8Array<ArrayBuffer> | null)[][] } | Refusal {
+  /**
+   * Applies parcels as one transaction and syncs it; the contents that rows wanted, parcel by parcel, or why nothing was done. Where
+   * the log is at its end and the disk is full, the log is moved and it is tried again, at last with the reserve.
+   */
+  apply(parcels: readonly Parcel[]): { readonly contents: Contents } | Refusal {
     try {
-      this.#begin.run()
-      const contents = parcels.map((parcel) => this.#applyOne(parcel))
-      this.#commit.run()
-      return { contents }
+      return { contents: this.#withRoom(() => this.#transact(parcels)) }
     } catch (error) {
       const code = resultCode(error)
       const message = error instanceof Error ? error.message : String(error)
-      // A transaction that failed for want of space may already be undone.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      const full = error instanceof NoRoom || code === FULL
       return {
-        kind: code === FULL ? 'full' : code === IOERR || code === BUSY ? 'failed' : 'damaged',
+        kind: full ? 'full' : code === IOERR || code === BUSY ? 'failed' : 'damaged',
         message,
       }
-    }
-  }
-
-  /** Moves the log into the file, so that its room can be written again. Answers whether it could. */
-  makeRoom(): boolean {
-    try {
-      this.#db.exec('PRAGMA wal_checkpoint(RESTART)')
-      return true
-    } catch {
-      // Still full: the caller finds out when it writes.
-      return false
     }
   }
 
@@ -125,6 +126,40 @@ export class Database {
 
   close(): void {
     this.#db.close()
+  }
+
+  #withRoom<T>(act: () => T): T {
+    const remedies = [() => moveLog(this.#db), () => this.#room.spend() && moveLog(this.#db)]
+    for (;;) {
+      try {
+        return act()
+      } catch (error) {
+        const remedy = resultCode(error) === FULL ? remedies.shift() : undefined
+        if (remedy === undefined) throw error
+        remedy()
+      }
+    }
+  }
+
+  #transact(parcels: readonly Parcel[]): Contents {
+    try {
+      this.#begin.run()
+      const contents = parcels.map((parcel) => this.#applyOne(parcel))
+      const demand = {
+        fileBytes: this.#pages() * this.#pageBytes,
+        bytes: parcels.reduce((sum, { used }) => sum + used, 0),
+        adds: parcels.some(({ adds }) => adds),
+      }
+      if (!this.#room.admits(demand, () => this.#unused() * this.#pageBytes))
+        throw new NoRoom('no room is left for new requests')
+      this.#commit.run()
+      this.#room.fill()
+      return contents
+    } catch (error) {
+      // A transaction that failed for want of space may already be undone.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      throw error
+    }
   }
 
   #applyOne(parcel: Parcel): (Uint8Array<ArrayBuffer> | null)[] {
@@ -183,4 +218,11 @@ export class Database {
     }
     return contents
   }
+}
+
+/** Reads a number of pages, again and again. */
+function counter(db: DatabaseSync, pragma: string): () => number {
+  const statement = db.prepare(`PRAGMA ${pragma}`)
+  statement.setReturnArrays(true)
+  return () => (statement.get() as unknown as readonly [number])[0]
 }

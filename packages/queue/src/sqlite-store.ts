@@ -61,8 +61,11 @@ export class SqliteStore implements Store {
   readonly #flying: Batch<Memo>[] = []
   readonly #spare: Receipt['parcel'][] = []
   #open = new Batch<Memo>()
-  /** What waits for the disk. */
-  #kept = new Batch<Memo>()
+  /** What waits for the disk, in pieces, so that a little room is enough for some of it. */
+  #kept: Batch<Memo>[] = []
+  #keptBytes = 0
+  /** The disk was full when it was last asked to take a request. */
+  #scarce = false
   #scheduled = false
   #flyingBytes = 0
   #retry: NodeJS.Timeout | null = null
@@ -104,11 +107,14 @@ export class SqliteStore implements Store {
     // First what may throw: a row that was begun must be finished.
     const head = writeHead(entry)
     const facts = requestFacts(request)
+    // A full disk refuses a batch as a whole: then what it may still take does not travel with what it may not.
+    if (this.#scarce) this.#send()
     this.#row({ keep: false, settled: done }, INSERT, entry.seq)
     this.#open.head(head)
     this.#open.content(facts, request.body)
     this.#recent.keep(entry.seq, request)
-    this.#full()
+    if (this.#scarce) this.#send()
+    else this.#full()
   }
 
   lease: Store['lease'] = (entry, change, settled) => {
@@ -199,7 +205,7 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     this.#closing = true
-    if (this.#kept.count > 0) this.#sendKept()
+    while (this.#kept.length > 0) this.#sendKept()
     await new Promise<void>((resolve) => {
       this.#idle.push(resolve)
       this.#send()
@@ -232,7 +238,7 @@ export class SqliteStore implements Store {
   }
 
   #full(): void {
-    if (this.#open.count >= BATCH_ROWS || this.#open.bytes >= BATCH_BYTES) this.#send()
+    if (isLarge(this.#open)) this.#send()
   }
 
   #send(): void {
@@ -270,7 +276,8 @@ export class SqliteStore implements Store {
         const wanted = parcel.rows[index * COLUMNS + WANTED] !== 0
         memo.settled(null, wanted ? (receipt.contents[content++] ?? null) : null)
       }
-      if (this.#kept.count > 0) this.#sendKept()
+      if (parcel.adds) this.#scarce = false
+      if (this.#kept.length > 0) this.#sendKept()
     }
     if (this.#spare.length < SPARE_BATCHES) this.#spare.push(parcel)
     this.#settleIdle()
@@ -280,25 +287,36 @@ export class SqliteStore implements Store {
   #refused(batch: Batch<Memo>, parcel: Receipt['parcel'], refusal: Refusal): void {
     const failure = failureOf(refusal)
     const mayPass = refusal.kind !== 'damaged' && !this.#closing
+    if (refusal.kind === 'full') this.#scarce = true
     for (const [index, memo] of batch.memos.entries()) {
-      if (mayPass && memo.keep && this.#kept.bytes < this.#limits.maxKeptBytes)
-        this.#kept.again(memo, parcel, index)
+      if (mayPass && memo.keep && this.#keptBytes < this.#limits.maxKeptBytes)
+        this.#keep(memo, parcel, index)
       else memo.settled(failure, null)
     }
-    if (this.#kept.count > 0 && this.#retry === null)
+    if (this.#kept.length > 0 && this.#retry === null)
       this.#retry = setTimeout(() => this.#sendKept(), RETRY_MS)
   }
 
+  #keep(memo: Memo, parcel: Receipt['parcel'], index: number): void {
+    let last = this.#kept.at(-1)
+    if (last === undefined || isLarge(last)) this.#kept.push((last = new Batch<Memo>()))
+    const before = last.bytes
+    last.again(memo, parcel, index)
+    this.#keptBytes += last.bytes - before
+  }
+
+  /** Tries the piece that has waited longest; its success is what tries the next one. */
   #sendKept(): void {
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
-    const batch = this.#kept
-    this.#kept = new Batch<Memo>()
+    const batch = this.#kept.shift()
+    if (batch === undefined) return
+    this.#keptBytes -= batch.bytes
     this.#post(batch)
   }
 
   #settleIdle(): void {
-    if (this.#flying.length > 0 || this.#open.count > 0 || this.#kept.count > 0) return
+    if (this.#flying.length > 0 || this.#open.count > 0 || this.#kept.length > 0) return
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
@@ -307,13 +325,17 @@ export class SqliteStore implements Store {
     if (this.#broken !== null) return
     this.#broken = new HealthError('HEALTH_STORAGE_FAILED', message)
     if (this.#retry !== null) clearTimeout(this.#retry)
-    for (const batch of [...this.#flying.splice(0), this.#kept])
+    for (const batch of [...this.#flying.splice(0), ...this.#kept.splice(0)])
       for (const memo of batch.memos) memo.settled(this.#broken, null)
-    this.#kept = new Batch<Memo>()
+    this.#keptBytes = 0
     this.#send()
     this.#settleIdle()
     this.#end()
   }
+}
+
+function isLarge({ count, bytes }: Batch<Memo>): boolean {
+  return count >= BATCH_ROWS || bytes >= BATCH_BYTES
 }
 
 function failureOf(refusal: Refusal): HealthError {

@@ -3,7 +3,7 @@
  * one sync of the disk is shared. It imports nothing but this package, so that it starts from source and from a build alike.
  */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
-import type { Parcel, Receipt, Refusal } from './batch.ts'
+import type { Parcel, Receipt } from './batch.ts'
 import { Database, type Stretch } from './database.ts'
 import { OpenRefusal } from './database-file.ts'
 
@@ -68,7 +68,7 @@ function serve(port: MessagePort, database: Database): void {
 
 /** One transaction for all; when the disk refuses, one for each, so that a large one does not take the small ones with it. */
 function commit(database: Database, parcels: readonly Parcel[]): Receipt[] {
-  const done = attempt(database, parcels)
+  const done = database.apply(parcels)
   if (!('kind' in done))
     return parcels.map((parcel, index) => ({
       parcel,
@@ -77,12 +77,6 @@ function commit(database: Database, parcels: readonly Parcel[]): Receipt[] {
     }))
   if (parcels.length > 1) return parcels.flatMap((parcel) => commit(database, [parcel]))
   return parcels.map((parcel) => ({ parcel, contents: [], refusal: done }))
-}
-
-function attempt(database: Database, parcels: readonly Parcel[]): ReturnType<Database['apply']> {
-  const done = database.apply(parcels)
-  const refused: Refusal | null = 'kind' in done ? done : null
-  return refused?.kind === 'full' && database.makeRoom() ? database.apply(parcels) : done
 }
 
 const port = parentPort
