@@ -92,14 +92,15 @@ export function compare(
     if (row === undefined) continue
     const value = row.read(context, event)
     if (value === Number.MAX_SAFE_INTEGER) continue
-    out ??= []
-    out.push({
+    const compared: Compared = {
       name: row.name,
       value,
       op: row.op,
       threshold: row.limit(context.policy),
       option: row.option(context.policy),
-    })
+    }
+    if (out === null) out = [compared]
+    else out.push(compared)
   }
   return out ?? NONE
 }

@@ -33,6 +33,9 @@ export interface StepResult {
   readonly dismissed?: string
 }
 
+/** Replaced by whoever adds the first, never written. */
+const NONE: never[] = []
+
 const NOTHING: StepResult = Object.freeze({
   seq: 0,
   commands: NO_COMMANDS,
@@ -56,6 +59,13 @@ export function nextDue(fleet: Fleet): number {
   )
 }
 
+/** Facts that are checked against the options before anything moves. */
+const configuring: ReadonlySet<HealthEvent['type']> = new Set([
+  'app.configured',
+  'policy.changed',
+  'node.configured',
+])
+
 /** Advances the fleet in place by one fact. Throws HealthError before anything moves. */
 export function step(fleet: Fleet, event: HealthEvent): StepResult {
   if (!(event.at >= fleet.now))
@@ -63,9 +73,9 @@ export function step(fleet: Fleet, event: HealthEvent): StepResult {
       'HEALTH_TIME_BACKWARDS',
       `An event at ${event.at} follows one at ${fleet.now}.`,
     )
-  const prepared = prepare(fleet, event)
-  fleet.commands = []
-  fleet.decisions = []
+  const prepared = configuring.has(event.type) ? prepare(fleet, event) : NONE
+  fleet.commands = NONE
+  fleet.decisions = NONE
   elapse(fleet, event.at)
   fleet.now = event.at
   let seq = 0

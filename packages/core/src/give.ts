@@ -13,9 +13,10 @@ export function touch(fleet: Fleet, runner: RunnerRecord): void {
   if (fleet.onChange !== null) fleet.onChange(runner)
 }
 
-/** Gives an order. */
+/** Gives an order. Most steps give one: a list of just that size, since one that grows takes room for seventeen at once. */
 export function give(fleet: Fleet, command: Command): void {
-  fleet.commands.push(command)
+  if (fleet.commands.length === 0) fleet.commands = [command]
+  else fleet.commands.push(command)
 }
 
 /** Asks how many attempts are in flight on a runner that takes nothing new. */
@@ -57,7 +58,8 @@ export function alert(
 /** Numbers a decision and keeps it for the result of this step. */
 export function push(fleet: Fleet, decision: Writable<Decision>): void {
   decision.seq = ++fleet.decisionSeq
-  fleet.decisions.push(decision)
+  if (fleet.decisions.length === 0) fleet.decisions = [decision]
+  else fleet.decisions.push(decision)
 }
 
 /** Sets the app's one deadline to the earliest of its own. */

@@ -7,6 +7,7 @@ import { nodeTunables, resolveNodePolicy, type NodePolicy } from './node-policy.
 import type { NodesEnv, NodesStep } from './nodes.ts'
 import type { OptionSpec } from './option.ts'
 import type { Fleet, RunnerRecord } from './state.ts'
+import { give } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 
@@ -56,8 +57,9 @@ export function elapseNodes(fleet: Fleet, at: number): void {
 }
 
 function absorb(fleet: Fleet, result: NodesStep): void {
-  fleet.commands.push(...result.commands)
-  fleet.decisions.push(...result.decisions)
+  for (const command of result.commands) give(fleet, command)
+  // They have their numbers already.
+  if (result.decisions.length > 0) fleet.decisions = [...fleet.decisions, ...result.decisions]
   for (const effect of result.effects) {
     switch (effect.type) {
       case 'runner.drain': {

@@ -97,6 +97,11 @@ export const outcomes = {
 /** Name of a row of {@link outcomes}. */
 export type OutcomeName = keyof typeof outcomes
 
+/** The rule of each row: `outcome.` and the key. */
+export const outcomeRules = Object.fromEntries(
+  Object.keys(outcomes).map((name) => [name, `outcome.${name}`]),
+) as Readonly<Record<OutcomeName, string>>
+
 /** The row for a status that a runner answered. */
 export function outcomeOf(status: number): OutcomeName {
   if (status < 500) return status === 429 ? 'rate_limited' : 'healthy'

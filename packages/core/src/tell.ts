@@ -3,7 +3,7 @@
  * verdict is one decision. It never reads a fact and never sizes a pool.
  */
 import { compare } from './comparison.ts'
-import type { Compared } from './decision.ts'
+import { type Compared, RunnerDecision, RunnerSubject } from './decision.ts'
 import { capOf, rateEvery, rateFreeAt, readGuards } from './guard.ts'
 import {
   type AppRecord,
@@ -155,11 +155,14 @@ function groundOf(
 
 /** The facts a verdict rests on, each once, the judged one last. */
 function citing({ strikes, evidence }: RunnerContext, last: number): readonly number[] {
-  const events: number[] = []
-  for (const seq of strikes) if (seq !== last) events.push(seq)
-  for (const seq of evidence) if (seq !== last && !events.includes(seq)) events.push(seq)
-  if (last > 0) events.push(last)
-  return events
+  const earlier =
+    strikes.length === 0
+      ? evidence
+      : [...strikes, ...evidence.filter((seq) => !strikes.includes(seq))]
+  if (last <= 0) return earlier
+  if (earlier.length === 0) return [last]
+  if (earlier.length === 1) return earlier[0] === last ? earlier : [earlier[0]!, last]
+  return [...earlier.filter((seq) => seq !== last), last]
 }
 
 /** Turns a named action of the chart into an order. */
@@ -196,6 +199,13 @@ function carry(fleet: Fleet, runner: RunnerRecord, action: string): void {
   }
 }
 
+/** The orders given since, by id. */
+function idsFrom({ commands }: Fleet, first: number): readonly string[] {
+  if (commands.length === first) return NONE
+  if (commands.length === first + 1) return [commands[first]!.id]
+  return commands.slice(first).map(({ id }) => id)
+}
+
 /** Writes a decision. */
 export function record(
   fleet: Fleet,
@@ -206,22 +216,13 @@ export function record(
   because: string | null,
   at: number,
 ): void {
-  push(fleet, {
-    seq: 0,
-    at,
-    subject: { kind: 'runner', id: runner.id, incarnation: runner.incarnation },
-    from: ground.from,
-    to,
-    rule: ground.rule,
-    compared: ground.compared,
-    enforced,
-    because,
-    commands:
-      fleet.commands.length === ground.first
-        ? NONE
-        : fleet.commands.slice(ground.first).map((command) => command.id),
-    events: ground.events,
-  })
+  const subject = new RunnerSubject(runner.id, runner.incarnation)
+  const { from, rule, compared, events } = ground
+  const commands = idsFrom(fleet, ground.first)
+  push(
+    fleet,
+    new RunnerDecision(at, subject, from, to, rule, compared, enforced, because, commands, events),
+  )
 }
 
 /** Records a verdict that is not carried out, once per episode: until a probe passes or the word changes. */

@@ -3,7 +3,7 @@
  * decides a transition, and an old life's fact never reaches a chart.
  */
 import type { AttemptEnded, HealthEvent, RunnerOrderGiven } from './event.ts'
-import { outcomes } from './outcome.ts'
+import { outcomeRules, outcomes } from './outcome.ts'
 import { answered, lookCloser, portOpened, TCP_FRESH_MS, watchPort, watchRare } from './probe.ts'
 import { settleRequest } from './request.ts'
 import { degrade, owe, proveStart } from './start.ts'
@@ -199,7 +199,13 @@ function applyAttempt(fleet: Fleet, runner: RunnerRecord, event: AttemptEnded): 
   else if (row.runner === 'ends' && !(outcome === 'server_error' && headers?.stop === false)) {
     if (outcome === 'crashed' && !serving) tell(fleet, runner, { type: 'process.exited', at, seq })
     else
-      tell(fleet, runner, { type: 'died', reason: row.reason, rule: `outcome.${outcome}`, at, seq })
+      tell(fleet, runner, {
+        type: 'died',
+        reason: row.reason,
+        rule: outcomeRules[outcome],
+        at,
+        seq,
+      })
   } else if (headers?.check === true) {
     tell(fleet, runner, {
       type: 'check.asked',
@@ -212,7 +218,13 @@ function applyAttempt(fleet: Fleet, runner: RunnerRecord, event: AttemptEnded): 
     if (runner.tcpPassedAt >= 0 && at - runner.tcpPassedAt < TCP_FRESH_MS)
       lookCloser(fleet, runner, at, seq)
     else
-      tell(fleet, runner, { type: 'check.asked', kind: 'tcp', rule: `outcome.${outcome}`, at, seq })
+      tell(fleet, runner, {
+        type: 'check.asked',
+        kind: 'tcp',
+        rule: outcomeRules[outcome],
+        at,
+        seq,
+      })
   }
   const ended = serving && !traits(runner.configuration).serving
   if (traits(runner.configuration).serving) {
