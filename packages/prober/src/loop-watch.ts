@@ -22,6 +22,7 @@ const KEPT = 64
 export function watchLoop(): LoopWatch {
   const stalls: { at: number; ms: number }[] = []
   let inside = 0
+  /** Beats while a probe flies, and once after the last. */
   let timer: NodeJS.Timeout | undefined
   let last = 0
 
@@ -29,18 +30,24 @@ export function watchLoop(): LoopWatch {
     const now = performance.now()
     const late = now - last - BEAT_MS
     last = now
-    if (late < BEAT_MS) return
+    if (late >= BEAT_MS) note(now, late)
+    // Stopping here and not in `leave` costs one timer for many probes in place of one for each.
+    if (inside > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+  const note = (now: number, late: number): void => {
     stalls.push({ at: now, ms: late })
     if (stalls.length > KEPT) stalls.shift()
   }
   return {
     enter() {
-      if (inside++ > 0) return
+      if (inside++ > 0 || timer !== undefined) return
       last = performance.now()
       timer = setInterval(beat, BEAT_MS).unref()
     },
     leave() {
-      if (--inside === 0) clearInterval(timer)
+      inside--
     },
     now: () => performance.now(),
     latest(since) {

@@ -4,7 +4,8 @@
  */
 import type { Cancel, Clock, Millis, Prober, ProbeOrder, ProbeResult } from '@health/core'
 import { Deadlines, type Deadline } from './deadline.ts'
-import { exchange, type Exchange, type Sight, type Trust } from './exchange.ts'
+import { Exchange, type Sight } from './exchange.ts'
+import { Lines, type Trust } from './line.ts'
 import { watchLoop, type LoopWatch } from './loop-watch.ts'
 import { targetOf, type Target } from './target.ts'
 
@@ -16,6 +17,12 @@ export interface ProberOptions {
    * port probe waits for its next turn. Default 1024, which fits the usual limit of descriptors.
    */
   readonly maxFlying?: number
+  /**
+   * Regular probes that come closer together than this begin together, in ms of observed time: a wake-up of the process costs as
+   * much as a probe. The first of them, and every other kind, begins at once. Default 8, far below what jitter moves a probe; 0
+   * is never.
+   */
+  readonly gatherMs?: Millis
   /** For servers asked over https. Default: the system's authorities. */
   readonly trust?: Trust
   /** Measures how late our own loop is. Default: one on the machine's monotonic time. */
@@ -30,6 +37,8 @@ export function createProber(options: ProberOptions): Prober {
 type Report = (result: ProbeResult) => void
 
 interface Flight {
+  /** Its place in the table of flights. */
+  readonly key: string
   readonly order: ProbeOrder
   readonly target: Target
   readonly report: Report
@@ -45,17 +54,29 @@ interface Flight {
 class SocketProber implements Prober {
   readonly #clock: Clock
   readonly #max: number
-  readonly #trust: Trust
+  readonly #lines: Lines
   readonly #loop: LoopWatch
   readonly #deadlines: Deadlines
+  readonly #gatherMs: Millis
   readonly #flights = new Map<string, Flight>()
   #flying = 0
   #closed = false
+  /** Regular probes that wait for company, and when the last ones began. */
+  #gathered: Flight[] = []
+  #gathering: Cancel | null = null
+  #beganTogether = Number.NEGATIVE_INFINITY
 
-  constructor({ clock, maxFlying = 1_024, trust = {}, loop = watchLoop() }: ProberOptions) {
+  constructor({
+    clock,
+    maxFlying = 1_024,
+    gatherMs = 8,
+    trust = {},
+    loop = watchLoop(),
+  }: ProberOptions) {
+    this.#gatherMs = gatherMs
     this.#clock = clock
     this.#max = maxFlying
-    this.#trust = trust
+    this.#lines = new Lines(trust)
     this.#loop = loop
     this.#deadlines = new Deadlines(clock)
   }
@@ -71,6 +92,7 @@ class SocketProber implements Prober {
       return later(() => report({ result: 'errored', latencyMs: 0, detail: target }))
     }
     const flight: Flight = {
+      key,
       order,
       target,
       report,
@@ -81,15 +103,18 @@ class SocketProber implements Prober {
       pause: null,
     }
     this.#flights.set(key, flight)
-    this.#try(key, flight)
+    if (order.kind === 'regular') this.#gather(flight)
+    else this.#try(flight)
     return () => {
-      if (this.#flights.get(key) === flight) this.#forget(key, flight)
+      if (this.#flights.get(key) === flight) this.#forget(flight)
     }
   }
 
   close(): Promise<void> {
     this.#closed = true
-    for (const [key, flight] of this.#flights) this.#forget(key, flight)
+    for (const flight of this.#flights.values()) this.#forget(flight)
+    this.#gathering?.()
+    this.#gathered = []
     this.#deadlines.clear()
     return Promise.resolve()
   }
@@ -99,15 +124,38 @@ class SocketProber implements Prober {
     if (this.#closed) return 'the prober is closed'
     if (this.#flights.has(key))
       return `probe ${order.probe} of ${order.runner} is in flight already`
-    if (this.#flying >= this.#max && order.everyMs === undefined) {
+    if (this.#full && order.everyMs === undefined) {
       return `${this.#max} probes are in flight, no more are allowed`
     }
     return null
   }
 
-  #try(key: string, flight: Flight): void {
+  /** Those that wait to begin have their places already. */
+  get #full(): boolean {
+    return this.#flying + this.#gathered.length >= this.#max
+  }
+
+  #gather(flight: Flight): void {
+    const now = this.#clock.now()
+    const wait = this.#beganTogether + this.#gatherMs - now
+    if (wait <= 0) {
+      this.#beganTogether = now
+      return this.#try(flight)
+    }
+    this.#gathered.push(flight)
+    this.#gathering ??= this.#clock.after(wait, () => {
+      this.#gathering = null
+      this.#beganTogether = this.#clock.now()
+      const gathered = this.#gathered
+      this.#gathered = []
+      // One that was taken back meanwhile has left the table.
+      for (const each of gathered) if (this.#flights.get(each.key) === each) this.#try(each)
+    })
+  }
+
+  #try(flight: Flight): void {
     flight.began = this.#clock.now()
-    if (this.#flying >= this.#max) return this.#again(key, flight)
+    if (this.#full) return this.#again(flight)
     flight.beganLoop = this.#loop.now()
     this.#flying++
     this.#loop.enter()
@@ -116,20 +164,18 @@ class SocketProber implements Prober {
       setImmediate(() => {
         const progress = flight.exchange?.progress
         if (progress !== undefined)
-          this.#seen(key, flight, { result: 'failed', why: 'timeout', detail: progress })
+          this.#seen(flight, { result: 'failed', why: 'timeout', detail: progress })
       })
     })
-    flight.exchange = exchange(flight.target, this.#trust, (sight) =>
-      this.#seen(key, flight, sight),
-    )
+    flight.exchange = new Exchange(flight.target, this.#lines, (sight) => this.#seen(flight, sight))
   }
 
-  #seen(key: string, flight: Flight, sight: Sight): void {
+  #seen(flight: Flight, sight: Sight): void {
     const { order, report } = flight
     const late = sight.result === 'failed' ? this.#loop.latest(flight.beganLoop) : 0
     this.#land(flight)
-    if (order.everyMs !== undefined && sight.result !== 'passed') return this.#again(key, flight)
-    this.#flights.delete(key)
+    if (order.everyMs !== undefined && sight.result !== 'passed') return this.#again(flight)
+    this.#flights.delete(flight.key)
     const latencyMs = this.#clock.now() - flight.began
     if (late <= order.timeoutMs / 2) report({ ...sight, latencyMs })
     else
@@ -141,11 +187,11 @@ class SocketProber implements Prober {
   }
 
   /** The next try of a repeated probe, `everyMs` after the last one began. */
-  #again(key: string, flight: Flight): void {
+  #again(flight: Flight): void {
     const spent = this.#clock.now() - flight.began
     flight.pause = this.#clock.after(Math.max(1, (flight.order.everyMs ?? 0) - spent), () => {
       flight.pause = null
-      this.#try(key, flight)
+      this.#try(flight)
     })
   }
 
@@ -160,8 +206,8 @@ class SocketProber implements Prober {
     this.#loop.leave()
   }
 
-  #forget(key: string, flight: Flight): void {
-    this.#flights.delete(key)
+  #forget(flight: Flight): void {
+    this.#flights.delete(flight.key)
     this.#land(flight)
     flight.pause?.()
   }

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import type { ProbeResult } from '@health/core'
 import { ManualClock } from '@health/testkit'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { isItself } from '../src/exchange.ts'
+import { isItself } from '../src/line.ts'
 import { ask, listen, nobody, open, orderOf } from './stage.ts'
 
 describe('connect', () => {

@@ -1,5 +1,6 @@
 /** Servers that behave as runners do, well and badly, asked over real sockets. */
 import { createServer as createHttpServer } from 'node:http'
+import type { Socket } from 'node:net'
 import type { ProbeResult } from '@health/core'
 import { ManualClock } from '@health/testkit'
 import { describe, expect, test } from 'vitest'
@@ -133,6 +134,33 @@ describe('http', () => {
     for (let count = 0; count < 5; count++)
       expect(await ask(prober, orderOf(url))).toMatchObject({ result: 'passed' })
     expect(opened).toBe(5)
+    expect(prober.flying).toBe(0)
+  })
+
+  test('what one runner did to its connection is nothing to the next probe', async () => {
+    const endings: ((socket: Socket) => void)[] = [
+      (socket) => socket.write(OK),
+      (socket) => socket.end(OK),
+      (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nas long as it lasts'),
+      (socket) => socket.write(`${OK}${OK}more than was asked for`),
+      (socket) => socket.write('HTTP/1.1 500 Oh\r\nContent-Length: 1000\r\n\r\nhalf of it'),
+      (socket) => socket.resetAndDestroy(),
+      (socket) => socket.end(),
+      (socket) =>
+        void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', () => socket.end()),
+    ]
+    const expected = [200, 200, 200, 200, 500, undefined, undefined, undefined]
+    const prober = open()
+    const urls = await Promise.all(endings.map((end) => serve(end)))
+    const refused = await nobody()
+    for (let round = 0; round < 20; round++) {
+      const index = (round * 3) % urls.length
+      const asked = [index, (index + 1) % urls.length].map((at) => ask(prober, orderOf(urls[at]!)))
+      const [first, second, gone] = await Promise.all([...asked, ask(prober, orderOf(refused))])
+      expect(first?.status).toBe(expected[index])
+      expect(second?.status).toBe(expected[(index + 1) % urls.length])
+      expect(gone).toMatchObject({ result: 'failed', why: 'refused' })
+    }
     expect(prober.flying).toBe(0)
   })
 

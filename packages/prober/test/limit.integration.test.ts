@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { SystemClock } from '@health/testkit'
+import type { ProbeResult } from '@health/core'
+import { ManualClock, SystemClock } from '@health/testkit'
 import { describe, expect, test } from 'vitest'
 import { createControl } from '../src/control.ts'
 import { ask, OK, open, orderOf, serve } from './stage.ts'
@@ -37,6 +38,37 @@ describe('limits', () => {
     expect(prober.flying).toBe(0)
     const ok = await serve((socket) => socket.write(OK))
     expect(await ask(prober, orderOf(ok))).toMatchObject({ result: 'passed' })
+  })
+
+  test('regular probes that come together begin together, and others at once', async () => {
+    const url = await serve((socket) => socket.write(OK))
+    const clock = new ManualClock()
+    const prober = open(clock)
+    const results = [1, 2, 3].map(() => ask(prober, orderOf(url)))
+    expect(prober.flying).toBe(1)
+    const cancel = prober.probe(orderOf(url), () => expect.unreachable())
+    cancel()
+    const manual = ask(prober, orderOf(url, { kind: 'manual' }))
+    expect(prober.flying).toBe(2)
+    expect(await manual).toMatchObject({ result: 'passed' })
+    expect(await results[0]).toMatchObject({ result: 'passed' })
+    clock.advance(7)
+    expect(prober.flying).toBe(0)
+    clock.advance(1)
+    expect(prober.flying).toBe(2)
+    expect(await Promise.all(results)).toHaveLength(3)
+  })
+
+  test('a probe that waits to begin has its place already', async () => {
+    const url = await serve(() => undefined)
+    const clock = new ManualClock()
+    const prober = open(clock, { maxFlying: 2 })
+    const results: ProbeResult[] = []
+    for (let count = 0; count < 3; count++)
+      prober.probe(orderOf(url), (result) => results.push(result))
+    await expect.poll(() => results).toMatchObject([{ result: 'errored' }])
+    clock.advance(8)
+    expect(prober.flying).toBe(2)
   })
 
   test('close ends what flies, and later probes are our fault', async () => {
