@@ -11,10 +11,12 @@ import type { Sections } from './config-table.ts'
 export type GpuConfig = Sections['gpu']
 
 const commands = ['resetCommand', 'rebootCommand', 'validateCommand'] as const
+/** Level 4 of DCGM's diagnostic does not end within the time that a validation has by default. */
+const LONG_LEVEL = 4
 
 /** Checks the section and makes its paths absolute, from `base`. Throws HealthError with the path, the value and what is allowed. */
 export function readGpu(gpu: GpuConfig, base: string, warnings: string[]): GpuConfig {
-  const { source, dcgmUrl, replayFile, xid } = gpu
+  const { source, dcgmUrl, dcgmDiagLevel, dcgmDiagCommand, replayFile, xid } = gpu
   checkXidOverrides(xid ?? {}, 'gpu.xid')
   if (dcgmUrl !== null) checkUrl(dcgmUrl)
   if (source === 'replay' && replayFile === null)
@@ -23,6 +25,12 @@ export function readGpu(gpu: GpuConfig, base: string, warnings: string[]): GpuCo
     warnings.push(`gpu.replayFile has no effect: gpu.source is "${source}", not "replay".`)
   if (source !== 'dcgm' && source !== 'auto' && dcgmUrl !== null)
     warnings.push(`gpu.dcgmUrl has no effect: gpu.source is "${source}", not "dcgm" or "auto".`)
+  if (dcgmDiagLevel === 0 && dcgmDiagCommand !== null)
+    warnings.push('gpu.dcgmDiagCommand has no effect: gpu.dcgmDiagLevel is 0.')
+  if (dcgmDiagLevel === LONG_LEVEL)
+    warnings.push(
+      'gpu.dcgmDiagLevel 4 takes one to two hours: raise policy.nodeValidateTimeoutSeconds above that.',
+    )
   for (const name of commands) {
     const unknown = gpu[name]
       ?.join(' ')
@@ -36,6 +44,7 @@ export function readGpu(gpu: GpuConfig, base: string, warnings: string[]): GpuCo
     resetCommand: located(gpu.resetCommand, base),
     rebootCommand: located(gpu.rebootCommand, base),
     validateCommand: located(gpu.validateCommand, base),
+    dcgmDiagCommand: located(dcgmDiagCommand, base),
     replayFile: replayFile === null ? null : resolve(base, replayFile),
   }
 }

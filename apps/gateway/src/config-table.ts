@@ -184,6 +184,20 @@ export const sectionFields = {
       reason:
         'proves a repaired device: exit 0 passed, 77 could not be made; without it telemetry alone does',
     },
+    dcgmDiagLevel: {
+      kind: 'integer',
+      default: 0,
+      min: 0,
+      max: 4,
+      reason:
+        'level of DCGM’s diagnostic of a repaired device, after `validateCommand` when there is one: 1 takes seconds, 2 minutes, 3 a quarter of an hour, 4 hours; 0 is none',
+    },
+    dcgmDiagCommand: {
+      kind: 'command',
+      default: null,
+      reason:
+        'what runs it, before `diag -r LEVEL --json`: `[sudo, dcgmi]`; `dcgmi` when nothing is said',
+    },
     xid: {
       kind: 'object',
       default: null,

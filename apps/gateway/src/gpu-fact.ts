@@ -20,7 +20,7 @@ export function nodeFact(config: Config, boot?: string): NodeConfigured {
     devices: [],
     canReset: gpu.resetCommand !== null,
     canReboot: gpu.rebootCommand !== null,
-    canValidate: gpu.validateCommand !== null,
+    canValidate: gpu.validateCommand !== null || gpu.dcgmDiagLevel > 0,
     ...(boot !== undefined && { boot }),
     policy: {
       telemetryStalledSeconds: Math.max(STALLED_SECONDS, 3 * gpu.intervalSeconds),

@@ -18,6 +18,8 @@ import {
   createTelemetry,
   Remediation,
   type CommandLine,
+  type CommandPortOptions,
+  type DiagLevel,
   type GpuTelemetry,
   type NodeCommand,
   type TelemetryOptions,
@@ -191,13 +193,19 @@ function look(
   return createTelemetry(options)
 }
 
-function commandsOf(gpu: GpuConfig): Record<string, CommandLine> {
-  const { resetCommand, rebootCommand, validateCommand } = gpu
-  return Object.fromEntries(
-    Object.entries({ resetCommand, rebootCommand, validateCommand }).filter(
-      (entry): entry is [string, CommandLine] => entry[1] !== null,
-    ),
+/** What may be done to the node, as the operator configured it. */
+function commandsOf(gpu: GpuConfig): Partial<CommandPortOptions> {
+  const { resetCommand, rebootCommand, validateCommand, dcgmDiagCommand } = gpu
+  const given = { resetCommand, rebootCommand, validateCommand }
+  const commands = Object.entries(given).filter(
+    (entry): entry is [string, CommandLine] => entry[1] !== null,
   )
+  const level = gpu.dcgmDiagLevel === 0 ? null : (gpu.dcgmDiagLevel as DiagLevel)
+  const command = dcgmDiagCommand as CommandLine | null
+  return {
+    ...Object.fromEntries(commands),
+    ...(level !== null && { dcgmDiag: { level, ...(command !== null && { command }) } }),
+  }
 }
 
 /** One line: what is used, and why not the others. */

@@ -33,6 +33,8 @@ test('paths start at the file, bare programs do not', () => {
     resetCommand: ['/etc/health/reset.sh', '{device}', './x'],
     rebootCommand: ['systemctl', 'reboot'],
     validateCommand: null,
+    dcgmDiagLevel: 0,
+    dcgmDiagCommand: null,
     dcgmUrl: null,
     xid: { 79: 'reset' },
   })
@@ -50,6 +52,9 @@ test.for<readonly [gpu: object, path: string, text: RegExp]>([
   [{ resetCommand: 'nvidia-smi -r' }, 'gpu.resetCommand', /not shown.*no shell/],
   [{ rebootCommand: [] }, 'gpu.rebootCommand', /list of texts/],
   [{ validateCommand: ['x', 1] }, 'gpu.validateCommand', /list of texts/],
+  [{ dcgmDiagLevel: 5 }, 'gpu.dcgmDiagLevel', /≤ 4/],
+  [{ dcgmDiagLevel: 1.5 }, 'gpu.dcgmDiagLevel', /whole number/],
+  [{ dcgmDiagCommand: 'dcgmi' }, 'gpu.dcgmDiagCommand', /no shell/],
   [{ xid: { 79: 'restart' } }, 'gpu.xid.79', /allowed is .* or "restart_runner" or /],
   [{ xid: { seventy: 'reset' } }, 'gpu.xid.seventy', /is not an Xid/],
   [{ xid: ['reset'] }, 'gpu.xid', /an object/],
@@ -71,6 +76,8 @@ test.for<readonly [gpu: object, path: string, text: RegExp]>([
 test.for([
   [{ source: 'nvml', replayFile: 'x' }, /replayFile has no effect/],
   [{ source: 'nvml', dcgmUrl: 'http://x' }, /dcgmUrl has no effect/],
+  [{ dcgmDiagCommand: ['dcgmi'] }, /dcgmDiagCommand has no effect/],
+  [{ dcgmDiagLevel: 4 }, /raise policy.nodeValidateTimeoutSeconds/],
   [{ resetCommand: ['x', '{gpu}'] }, /\{gpu\} is not replaced/],
 ] as const)('%j is warned of', ([gpu, text]) => {
   expect(read(gpu).warnings).toEqual([expect.stringMatching(text)])
@@ -95,6 +102,7 @@ test('a node is told what can be done to it and by what it is judged', () => {
   )
   expect(fact).toMatchObject({ canReset: true, canReboot: false, canValidate: true })
   expect(fact).toMatchObject({ boot: 'boot-1' })
+  expect(nodeFact(read({ dcgmDiagLevel: 1 }))).toMatchObject({ canValidate: true })
   expect(fact.policy).toEqual({
     telemetryStalledSeconds: 180,
     tempHighC: 70,

@@ -2,15 +2,15 @@
  * Remedies as commands of the operator's choice: a program and its arguments, no shell. `{device}` and `{node}` are replaced in
  * arguments, nothing else is; a command that takes too long is ended with everything it started.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, readdir, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Cancel, Clock, NodeEvidence } from '@health/core'
+import type { Clock, NodeEvidence } from '@health/core'
+import { runCommand, type CommandLine } from './command-run.ts'
+import { runDiag, type DiagLevel } from './dcgm-diag.ts'
 import type { Outcome, RemedyPort } from './remediation.ts'
 import { brief } from './source.ts'
 
-/** A program and its arguments. */
-export type CommandLine = readonly [string, ...string[]]
+export type { CommandLine } from './command-run.ts'
 
 /** Commands and limits; seconds as in the configuration. What is absent cannot be done. */
 export interface CommandPortOptions {
@@ -18,11 +18,13 @@ export interface CommandPortOptions {
   readonly resetCommand?: CommandLine
   readonly rebootCommand?: CommandLine
   readonly validateCommand?: CommandLine
+  /** DCGM's diagnostic behind `validateCommand`, or by itself. `command`: default `dcgmi`. */
+  readonly dcgmDiag?: { readonly level: DiagLevel; readonly command?: CommandLine }
   /** Default 120. */
   readonly resetTimeoutSeconds?: number
   /** Default 1500. */
   readonly rebootTimeoutSeconds?: number
-  /** Default 1800. */
+  /** Default 1800; of everything that validates together. */
   readonly validateTimeoutSeconds?: number
   /** Folder of evidence files; absent: none are written. */
   readonly evidenceDir?: string
@@ -32,16 +34,13 @@ export interface CommandPortOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const TAIL = 2_000
-const KILL_MS = 5_000
 const FILES_KEPT = 50
-const ENDING = 'ended because we end'
 /** By convention a check ends so that could not be made; that is not a pass. */
 const SKIPPED = 77
 
 /** Remedies by commands on this machine. */
 export function createCommandPort(options: CommandPortOptions): RemedyPort {
-  const { resetCommand, rebootCommand, validateCommand, evidenceDir } = options
+  const { resetCommand, rebootCommand, validateCommand, dcgmDiag, evidenceDir } = options
   const run = (
     what: string,
     command: CommandLine | undefined,
@@ -55,7 +54,7 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
   return {
     canReset: resetCommand !== undefined,
     canReboot: rebootCommand !== undefined,
-    canValidate: validateCommand !== undefined,
+    canValidate: validateCommand !== undefined || dcgmDiag !== undefined,
     // On one machine the supervisor's own placement is the cordon.
     cordon: () => Promise.resolve(),
     uncordon: () => Promise.resolve(),
@@ -64,8 +63,20 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
       run('reset', resetCommand, options.resetTimeoutSeconds ?? 120, node, device),
     reboot: (node) =>
       run('reboot', rebootCommand, options.rebootTimeoutSeconds ?? 1500, node, null),
-    validate: (node, device) =>
-      run('validate', validateCommand, options.validateTimeoutSeconds ?? 1800, node, device),
+    validate: async (node, device) => {
+      const { clock, validateTimeoutSeconds: seconds = 1800 } = options
+      const begun = clock.now()
+      if (dcgmDiag === undefined) return run('validate', validateCommand, seconds, node, device)
+      // The quick one first: it spares a broken device the long one.
+      const first =
+        validateCommand && (await run('validate', validateCommand, seconds, node, device))
+      if (first?.passed === false) return first
+      const limitMs = Math.max(1, seconds * 1000 - (clock.now() - begun))
+      const { signal, env } = options
+      const diag = await runDiag(device, { clock, limitMs, signal, env, ...dcgmDiag })
+      if (first === undefined || !diag.passed) return diag
+      return { passed: true, detail: brief(`${diag.detail}; ${first.detail}`) }
+    },
     escalate: (node, evidence) =>
       evidenceDir === undefined || evidence === null
         ? Promise.resolve()
@@ -74,85 +85,27 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
 }
 
 /** `{device}` is `all` where the whole node is meant. */
-function fill(command: CommandLine, node: string, device: string | null): string[] {
+function fill([program, ...args]: CommandLine, node: string, device: string | null): CommandLine {
   const values: Readonly<Record<string, string>> = { device: device ?? 'all', node }
-  return command.map((part, place) =>
-    place === 0
-      ? part
-      : part.replace(/\{(device|node)\}/g, (_whole, name: string) => values[name]!),
+  const filled = args.map((part) =>
+    part.replace(/\{(device|node)\}/g, (_whole, name: string) => values[name]!),
   )
+  return [program, ...filled]
 }
 
-function execute(
+async function execute(
   options: CommandPortOptions,
-  [program, ...args]: string[],
+  command: CommandLine,
   limitMs: number,
 ): Promise<Outcome> {
-  if (options.signal?.aborted === true) return Promise.resolve({ passed: false, detail: ENDING })
-  return new Promise((resolve) => {
-    const { PATH = '', HOME = '' } = process.env
-    const child = spawn(program!, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      env: { PATH, HOME, LC_ALL: 'C', ...options.env },
-    })
-    let tail = ''
-    const keep = (chunk: string): void => {
-      tail = (tail + chunk).slice(-TAIL)
-    }
-    child.stdout.setEncoding('utf8').on('data', keep)
-    child.stderr.setEncoding('utf8').on('data', keep)
-    let late: string | null = null
-    let timer: Cancel = () => {}
-    const cut = (why: string): void => {
-      if (late !== null) return
-      late = why
-      timer()
-      end(child, 'SIGTERM')
-      timer = options.clock.after(KILL_MS, () => {
-        end(child, 'SIGKILL')
-        // One that survives even that must not be waited for.
-        timer = options.clock.after(KILL_MS, () =>
-          done({ passed: false, detail: 'it cannot be ended' }),
-        )
-      })
-    }
-    const stop = (): void => cut(ENDING)
-    timer = options.clock.after(limitMs, () => cut(`ended after ${limitMs / 1000} s`))
-    options.signal?.addEventListener('abort', stop)
-    const done = (outcome: Outcome): void => {
-      timer()
-      options.signal?.removeEventListener('abort', stop)
-      resolve(outcome)
-    }
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      done({ passed: false, detail: `${program}: ${error.code ?? error.message}` }),
-    )
-    child.once('exit', (code, signal) => {
-      // What it started goes with it, also what ignores a polite request.
-      if (late !== null) end(child, 'SIGKILL')
-      // Its last words are worth a moment; whoever else holds its output is not waited for.
-      setImmediate(() => {
-        const words = brief(tail.trim().split('\n').at(-1) ?? '')
-        if (late !== null) done({ passed: false, detail: late })
-        else if (code === 0) done({ passed: true, detail: words })
-        else if (code === SKIPPED) done({ passed: false, detail: `skipped: ${words}` })
-        else
-          done({
-            passed: false,
-            detail: `${signal ?? `exit ${code}`}${words === '' ? '' : `: ${words}`}`,
-          })
-      })
-    })
-  })
-}
-
-function end(child: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-child.pid!, signal)
-  } catch {
-    child.kill(signal)
-  }
+  const { clock, signal, env } = options
+  const end = await runCommand(command, { clock, limitMs, signal, env })
+  if (end.kind !== 'ended') return { passed: false, detail: brief(end.detail) }
+  const words = brief(end.words)
+  if (end.code === 0) return { passed: true, detail: words }
+  if (end.code === SKIPPED) return { passed: false, detail: `skipped: ${words}` }
+  const how = end.signal ?? `exit ${end.code}`
+  return { passed: false, detail: words === '' ? how : `${how}: ${words}` }
 }
 
 /** One file per escalation, readable by us alone; the oldest go. */

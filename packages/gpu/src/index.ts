@@ -15,6 +15,7 @@ export {
   type RemedyPort,
 } from './remediation.ts'
 export { type CommandLine, type CommandPortOptions, createCommandPort } from './command-port.ts'
+export { type DiagLevel, type DiagOptions, runDiag } from './dcgm-diag.ts'
 export { bootId } from './kernel-log.ts'
 export { gpuMetrics } from './gauge.ts'
 export type { Sighting, Source, SourceOptions } from './source.ts'

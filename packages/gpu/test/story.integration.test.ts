@@ -102,7 +102,7 @@ test.skipIf(library === null)('an Xid 48 is drained, reset, proved and forgotten
   })
   await first
   const place = nodes.place(1)!
-  nodes.occupy('r0', 'demo/echo', place)
+  nodes.occupy('r0', place)
   expect(place.node).toBe('local')
 
   script.write([{ ...healthy, xid: '48:1' }, healthy])
