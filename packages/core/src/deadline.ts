@@ -6,7 +6,7 @@
 /** Keys end here (16.7 million), so that one wrong key cannot ask for all memory. */
 const KEY_LIMIT = 1 << 24
 
-/** At most one deadline per key: 16 bytes for every key up to the largest one used. Times are milliseconds. */
+/** At most one deadline per key: 4 bytes for every key up to the largest one used, 12 for every deadline. Times are milliseconds. */
 export class Deadlines {
   /** By key: its place in the heap, -1 when it has no deadline. */
   #place: Int32Array
@@ -55,8 +55,10 @@ export class Deadlines {
       throw new RangeError(`The deadline of ${key} must be a number of milliseconds.`)
     if (key >= this.#place.length) this.#grow(key + 1)
     const place = this.#place[key]!
-    if (place < 0) this.#rise(this.#size++, key, due)
-    else if (due < this.#due[place]!) this.#rise(place, key, due)
+    if (place < 0) {
+      if (this.#size === this.#key.length) this.#widen()
+      this.#rise(this.#size++, key, due)
+    } else if (due < this.#due[place]!) this.#rise(place, key, due)
     else this.#sink(place, key, due)
   }
 
@@ -127,6 +129,10 @@ export class Deadlines {
     const place = new Int32Array(length).fill(-1)
     place.set(this.#place)
     this.#place = place
+  }
+
+  #widen(): void {
+    const length = this.#key.length * 2
     const key = new Int32Array(length)
     key.set(this.#key)
     this.#key = key

@@ -125,7 +125,7 @@ export function seatOnNode(fleet: Fleet, runner: RunnerRecord): boolean {
   if (found === null) return false
   runner.node = found.node
   runner.devices = found.devices
-  fleet.nodes.occupy(runner.id, runner.app.id, found)
+  fleet.nodes.occupy(runner.id, found)
   return true
 }
 

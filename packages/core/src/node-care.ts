@@ -175,12 +175,12 @@ export function reconsider(turn: Turn): void {
 
 /** Tells runners to leave: those on the device, or all. Each is told once. */
 export function sendAway(turn: Turn, node: NodeRecord, device: string | null, rule: string): void {
-  for (const tenant of tenantsOf(node, device)) {
-    if (tenant.leaving) continue
-    tenant.leaving = true
+  for (const { runner } of tenantsOf(node, device)) {
+    if (node.leaving.has(runner)) continue
+    node.leaving.add(runner)
     turn.effects.push({
       type: 'runner.drain',
-      runner: tenant.runner,
+      runner,
       replace: true,
       reason: 'node_drained',
       deadlineMs: turn.policy.drainTimeoutMs,

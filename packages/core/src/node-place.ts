@@ -10,6 +10,9 @@ export interface NodePlace {
   readonly devices: readonly string[]
 }
 
+/** One for all runners that need none. */
+const NO_DEVICES: readonly string[] = Object.freeze([])
+
 /** See `Nodes.place`. */
 export function choosePlace(
   nodes: Iterable<NodeRecord>,
@@ -26,7 +29,9 @@ export function choosePlace(
     if (best === null || isBefore(key, best.key)) best = { node, free, key }
   }
   if (best === null) return null
-  return { node: best.node.id, devices: best.free.slice(0, devices).map(({ uuid }) => uuid) }
+  const { id } = best.node
+  if (devices === 0) return { node: id, devices: NO_DEVICES }
+  return { node: id, devices: best.free.slice(0, devices).map(({ uuid }) => uuid) }
 }
 
 function freeDevices(node: NodeRecord): DeviceRecord[] {

@@ -50,13 +50,9 @@ export interface DeviceRecord {
   readonly xids: XidRecord[]
 }
 
-/** A runner and what it holds of the node. */
+/** A runner that sits on a node. */
 export interface Tenant {
   readonly runner: string
-  readonly app: string
-  readonly devices: readonly string[]
-  /** True once it was told to leave. */
-  leaving: boolean
 }
 
 /** Something that is wrong with a device or the node, until it is proved cured. */
@@ -114,7 +110,12 @@ export interface NodeRecord {
   canValidate: boolean
   boot: string | null
   readonly devices: Map<string, DeviceRecord>
-  readonly tenants: Map<string, Tenant>
+  /** Its runners in the order in which they came. */
+  readonly tenants: Set<string>
+  /** Those of them that hold devices. */
+  readonly holdings: Map<string, readonly string[]>
+  /** Runners that were told to leave. */
+  readonly leaving: Set<string>
   faults: Fault[]
   /** Raised levels that alert only: `rule` and device. */
   warnings: string[]
@@ -177,7 +178,9 @@ export function createNode(
     canValidate: false,
     boot: null,
     devices: new Map(),
-    tenants: new Map(),
+    tenants: new Set(),
+    holdings: new Map(),
+    leaving: new Set(),
     faults: [],
     warnings: [],
     history: [],
@@ -215,8 +218,11 @@ export function resolve(node: NodeRecord, name: string): string {
 
 /** Runners that hold a device; of the whole node when `device` is null. In the order in which they came. */
 export function tenantsOf(node: NodeRecord, device: string | null): Tenant[] {
-  const all = [...node.tenants.values()]
-  return device === null ? all : all.filter(({ devices }) => devices.includes(device))
+  if (device === null) return Array.from(node.tenants, (runner) => ({ runner }))
+  const found: Tenant[] = []
+  for (const [runner, devices] of node.holdings)
+    if (devices.includes(device)) found.push({ runner })
+  return found
 }
 
 /** Keeps the newest `limit` of a list. */

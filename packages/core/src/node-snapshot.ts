@@ -3,16 +3,21 @@ import { HealthError } from './error.ts'
 import type { Deadlines } from './deadline.ts'
 import { createBreaker, type BreakerState } from './node-breaker.ts'
 import type { NodePolicy } from './node-policy.ts'
-import type { NodeRecord, Tenant, DeviceRecord } from './node-record.ts'
+import type { NodeRecord, DeviceRecord } from './node-record.ts'
 import { deadlineKey, deadlineKinds, nodeTable } from './node-turn.ts'
 
 const FORMAT = 1
 
-interface NodeRow extends Omit<NodeRecord, 'configuration' | 'context' | 'devices' | 'tenants'> {
+interface NodeRow extends Omit<
+  NodeRecord,
+  'configuration' | 'context' | 'devices' | 'tenants' | 'holdings' | 'leaving'
+> {
   readonly word: string
   readonly context: Omit<NodeRecord['context'], 'policy'>
   readonly devices: readonly DeviceRecord[]
-  readonly tenants: readonly Tenant[]
+  readonly tenants: readonly string[]
+  readonly holdings: readonly (readonly [runner: string, devices: readonly string[]])[]
+  readonly leaving: readonly string[]
   /** By kind; null: none. */
   readonly deadlines: readonly (number | null)[]
 }
@@ -36,14 +41,16 @@ export function writeNodes(
     breaker,
     tunables,
     nodes: nodes.map((node) => {
-      const { configuration, context, devices, tenants, ...rest } = node
+      const { configuration, context, devices, tenants, holdings, leaving, ...rest } = node
       const { policy: _policy, ...remembered } = context
       return {
         ...rest,
         word: configuration.word,
         context: remembered,
         devices: [...devices.values()],
-        tenants: [...tenants.values()],
+        tenants: [...tenants],
+        holdings: [...holdings],
+        leaving: [...leaving],
         deadlines: deadlineKinds.map((kind) => {
           const due = deadlines.due(deadlineKey(node.slot, kind))
           return Number.isFinite(due) ? due : null
@@ -64,7 +71,7 @@ export function readNodes(
   if (format !== FORMAT || !Array.isArray(nodes))
     throw new HealthError('HEALTH_SNAPSHOT_FORMAT', 'This is not a snapshot of nodes of format 1.')
   for (const row of JSON.parse(JSON.stringify(nodes)) as NodeRow[]) {
-    const { word, context, devices, tenants, deadlines, ...rest } = row
+    const { word, context, devices, tenants, holdings, leaving, deadlines, ...rest } = row
     const record: NodeRecord = {
       ...rest,
       configuration: nodeTable.find(word),
@@ -72,7 +79,9 @@ export function readNodes(
       devices: new Map(
         devices.map((device) => [device.uuid, { ...device, left: device.left ?? null }]),
       ),
-      tenants: new Map(tenants.map((tenant) => [tenant.runner, tenant])),
+      tenants: new Set(tenants),
+      holdings: new Map(holdings),
+      leaving: new Set(leaving),
     }
     add(record, deadlines)
   }

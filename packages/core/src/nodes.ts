@@ -62,6 +62,7 @@ export class Nodes {
   readonly #nodes = new Map<string, NodeRecord>()
   readonly #slots: NodeRecord[] = []
   readonly #deadlines = new Deadlines()
+  /** Nodes of runners that are not on the default one: there they are looked for without a second list. */
   readonly #homes = new Map<string, NodeRecord>()
   #breaker: BreakerState = createBreaker()
   /** What the configuration judges nodes by; null: nothing was said, the fleet's own policy counts. Set by the owner. */
@@ -102,24 +103,25 @@ export class Nodes {
   }
 
   /** A runner was placed: it holds its devices until {@link Nodes.vacate}. */
-  occupy(runner: string, app: string, place: NodePlace): void {
+  occupy(runner: string, place: NodePlace): void {
     const node = this.#nodes.get(place.node)
     if (node === undefined) return
-    this.#homes.get(runner)?.tenants.delete(runner)
-    this.#homes.set(runner, node)
-    node.tenants.set(runner, { runner, app, devices: place.devices, leaving: false })
+    const old = this.#home(runner)
+    if (old !== undefined) this.#leave(runner, old)
+    if (node.id !== LOCAL) this.#homes.set(runner, node)
+    node.tenants.add(runner)
+    if (place.devices.length > 0) node.holdings.set(runner, place.devices)
   }
 
   /** No process of a runner is left: its devices are free, and a node that waited for that goes on. */
   vacate(runner: string, at: number, env: NodesEnv, seq = 0): NodesStep {
-    const node = this.#homes.get(runner)
+    const node = this.#home(runner)
     if (node === undefined) return NOTHING
-    this.#homes.delete(runner)
-    for (const uuid of node.tenants.get(runner)?.devices ?? []) {
+    for (const uuid of node.holdings.get(runner) ?? []) {
       const device = node.devices.get(uuid)
       if (device !== undefined) device.left = { runner, at }
     }
-    node.tenants.delete(runner)
+    this.#leave(runner, node)
     if (node.faults.length === 0 && inService(node)) return NOTHING
     const turn = this.#turn(at, seq, env)
     this.#elapse(turn)
@@ -130,11 +132,8 @@ export class Nodes {
 
   /** Node of a runner; null when it has none. */
   homeOf(runner: string): NodePlace | null {
-    const node = this.#homes.get(runner)
-    const tenant = node?.tenants.get(runner)
-    return node === undefined || tenant === undefined
-      ? null
-      : { node: node.id, devices: tenant.devices }
+    const node = this.#home(runner)
+    return node === undefined ? null : { node: node.id, devices: node.holdings.get(runner) ?? [] }
   }
 
   /** Ids of all nodes, in the order in which they came. */
@@ -192,7 +191,7 @@ export class Nodes {
     nodes.#breaker = readNodes(snapshot, defaults, (record, deadlines) => {
       nodes.#nodes.set(record.id, record)
       nodes.#slots[record.slot] = record
-      for (const runner of record.tenants.keys()) nodes.#homes.set(runner, record)
+      if (record.id !== LOCAL) for (const runner of record.tenants) nodes.#homes.set(runner, record)
       deadlineKinds.forEach((kind, index) => {
         const due = deadlines[index]
         if (typeof due === 'number') nodes.#deadlines.set(deadlineKey(record.slot, kind), due)
@@ -201,6 +200,18 @@ export class Nodes {
     if (nodes.#nodes.size === 0)
       throw new HealthError('HEALTH_SNAPSHOT_FORMAT', 'The snapshot of nodes has no node.')
     return nodes
+  }
+
+  #home(runner: string): NodeRecord | undefined {
+    const local = this.#nodes.get(LOCAL)
+    return local?.tenants.has(runner) === true ? local : this.#homes.get(runner)
+  }
+
+  #leave(runner: string, node: NodeRecord): void {
+    this.#homes.delete(runner)
+    node.tenants.delete(runner)
+    node.holdings.delete(runner)
+    node.leaving.delete(runner)
   }
 
   #turn(at: number, seq: number, env: NodesEnv): Turn {

@@ -141,14 +141,9 @@ export function answered(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer)
     if (runner.flyingKind === 'regular') fleet.flying--
     runner.flying = 0
   }
-  runner.lastProbe = {
-    at,
-    kind,
-    ok: event.type === 'probe.passed',
-    status: event.status ?? null,
-    error: event.type === 'probe.passed' ? null : (event.why ?? event.detail ?? 'error'),
-    latencyMs: event.latencyMs,
-  }
+  const passed = event.type === 'probe.passed'
+  const error = passed ? null : (event.why ?? event.detail ?? 'error')
+  runner.probed(at, kind, passed, event.status ?? null, error, event.latencyMs)
   if (kind !== 'port')
     countProbe(
       fleet,

@@ -33,7 +33,7 @@ export const plain = [
   'readyAt',
   'grantedAt',
   'returns',
-  'provisions',
+  'refusals',
   'served',
   'counted',
   'idleSince',

@@ -11,7 +11,7 @@ import { type PolicyOptions } from './tunable.ts'
 import {
   AppRecord,
   Fleet,
-  type Place,
+  Place,
   type RunnerHandle,
   RunnerRecord,
   runnerTable,
@@ -103,7 +103,11 @@ function restoreApp(fleet: Fleet, row: AppRow): void {
   app.gone.push(...row.gone)
   const places = new Map<number, Place>()
   for (const saved of row.places) {
-    const place: Place = { ...saved, current: null, next: null }
+    const place = new Place(saved.number, saved.url)
+    Object.assign(
+      place,
+      pick(saved, ['lost', 'established', 'ready', 'refused', 'out', 'handover']),
+    )
     places.set(place.number, place)
     app.places.push(place)
     if (place.established) app.established++
@@ -140,18 +144,7 @@ function restoreRunner(
 ): void {
   const context = { ...row.context, policy: app.policy } as Writable<RunnerContext>
   // A place may be closed while its runner is still ending.
-  const place = places.get(row.place) ?? {
-    number: row.place,
-    current: null,
-    lost: null,
-    next: null,
-    established: false,
-    ready: false,
-    refused: false,
-    out: false,
-    handover: null,
-    url: row.fixedUrl,
-  }
+  const place = places.get(row.place) ?? new Place(row.place, row.fixedUrl)
   const runner = new RunnerRecord(
     row.slot as RunnerHandle,
     row.id,
@@ -159,7 +152,6 @@ function restoreRunner(
     place,
     runnerTable.find(row.word),
     context,
-    row.fixedUrl,
     row.since,
   )
   Object.assign(runner, pick(row, plain))

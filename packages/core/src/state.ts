@@ -3,20 +3,26 @@
  * change is made by the module named after it (tell, guard, probe, pool, start, load). Slots are dense numbers; names live at
  * the edges.
  */
-import { hashText } from './chance.ts'
 import type { Command, Reason } from './command.ts'
 import { compile } from './compile.ts'
 import { Deadlines } from './deadline.ts'
 import type { Decision } from './decision.ts'
-import type { HealthEvent, ProbeKind } from './event.ts'
+import type { HealthEvent } from './event.ts'
 import { type NodePolicy, resolveNodePolicy } from './node-policy.ts'
 import { Nodes, type NodeEffect } from './nodes.ts'
 import type { AppOptions } from './app-option.ts'
 import type { Policy } from './policy.ts'
 import type { PolicyOptions } from './tunable.ts'
-import { type Asked, runnerMachine, type RunnerContext, type Verdict } from './runner.ts'
+import type { LastProbe } from './last-probe.ts'
+import type { Place } from './pool-place.ts'
+import { runnerMachine, type RunnerContext, type Verdict } from './runner.ts'
+import type { RunnerRecord } from './runner-record.ts'
 import type { Load, Row } from './seat.ts'
-import type { Configuration, Table } from './table.ts'
+import type { Table } from './table.ts'
+
+export type { LastProbe } from './last-probe.ts'
+export { Place } from './pool-place.ts'
+export { RunnerRecord } from './runner-record.ts'
 
 /** A runner inside the fleet: a dense slot. Given by `handleOf` and `place`; events name runners by id. */
 export type RunnerHandle = number & { readonly runner: unique symbol }
@@ -29,123 +35,6 @@ export type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** The runner's chart, compiled once. */
 export const runnerTable: Table<Writable<RunnerContext>, Verdict> = compile(runnerMachine) as never
-
-/** The last probe of a runner, for people. */
-export interface LastProbe {
-  readonly at: number
-  readonly kind: ProbeKind
-  readonly ok: boolean
-  readonly status: number | null
-  readonly error: string | null
-  readonly latencyMs: number
-}
-
-/** One runner. Every field is small; histories live in the journal. */
-export class RunnerRecord {
-  readonly slot: RunnerHandle
-  readonly id: string
-  readonly app: AppRecord
-  place: Place
-  incarnation = 1
-  configuration: Configuration
-  context: Writable<RunnerContext>
-  /** Revision of the app's launch that it was started with. */
-  revision: string
-  replaces: string | null
-  url: string
-  /** Given for adopted servers: the address never changes. */
-  readonly fixedUrl: string | null
-  pid: number | null = null
-  startTime: string | null = null
-  devices: readonly string[] = []
-  node = 'local'
-  /** When its word last changed. */
-  since = 0
-  readyAt = -1
-  /** When its start was granted; -1 before. */
-  grantedAt = -1
-  /** Lives in a row that an adopted server ended ill, without a stable one between: how long it is left alone. */
-  returns = 0
-  /** Times its start was asked of the host: makes the order's id new after a refusal. */
-  provisions = 0
-  /** Hash of the id: the subject of its draws. */
-  readonly chanceKey: number
-  /** Journal number of the fact that led to its present word. */
-  sinceSeq = 0
-  /** A 2xx was seen in this life. */
-  served = false
-  /** In flight as last told by events, and since when it has been none. */
-  counted = 0
-  idleSince = 0
-  // probes
-  flying = 0
-  flyingKind: ProbeKind = 'regular'
-  probes = 0
-  wanted: Asked | null = null
-  /** Errors of ours in a row while a manual check was wanted. */
-  fumbles = 0
-  slowRow = 0
-  tcpPassedAt = -1
-  exclusiveAt = -1
-  lastProbe: LastProbe | null = null
-  // guards
-  heldSeq = 0
-  heldBy: string | null = null
-  heldRule = ''
-  /** Last rule recorded without being enforced, so that an episode is one decision. */
-  episode: string | null = null
-  /** 0 when ready and open: a neutral outcome is then finished after this one look. */
-  watch = 1
-
-  constructor(
-    slot: RunnerHandle,
-    id: string,
-    app: AppRecord,
-    place: Place,
-    configuration: Configuration,
-    context: Writable<RunnerContext>,
-    url: string | null,
-    at: number,
-  ) {
-    this.slot = slot
-    this.id = id
-    this.app = app
-    this.place = place
-    this.configuration = configuration
-    this.context = context
-    this.revision = app.revision
-    this.replaces = null
-    this.fixedUrl = url
-    this.url = url ?? ''
-    this.since = at
-    this.idleSince = at
-    this.chanceKey = hashText(id)
-  }
-}
-
-/** A seat in the pool: a runner and its successor are one place. */
-export interface Place {
-  /** Rises, never reused: the order of age. */
-  readonly number: number
-  /** The runner that serves, or the last that did. */
-  current: RunnerRecord | null
-  /** The last runner of the place when it is off the books: whom a successor replaces, and whether its end asks for one. */
-  lost: { readonly id: string; readonly owed: boolean } | null
-  /** Its successor until that is ready. */
-  next: RunnerRecord | null
-  /** True once a runner of this place was ready: it counts for the guards. */
-  established: boolean
-  /** The successor is ready and may take over. */
-  ready: boolean
-  /** The host had no capacity for the successor. */
-  refused: boolean
-  /** Counted in `AppRecord.outs`. */
-  out: boolean
-  /** The current runner leaves when the successor is ready: why, and by which rule. */
-  handover: { readonly reason: Reason; readonly rule: string } | null
-  /** Address of an adopted server; null for processes. */
-  readonly url: string | null
-}
 
 /** A runner that is gone, as it stays listed. */
 export interface GoneRunner {

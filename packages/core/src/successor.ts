@@ -9,7 +9,7 @@ import {
   runnerTable,
   takeSlot,
   type AppRecord,
-  type Place,
+  Place,
   type RunnerHandle,
 } from './state.ts'
 import { leaveNode } from './node-bond.ts'
@@ -96,16 +96,7 @@ function spawn(fleet: Fleet, app: AppRecord, place: Place, replaces: string | nu
       ? `${name}-${(fleet.seed >>> 0).toString(36)}-${++app.runnerCount}`
       : `${name}-url-${place.number}`
   const { configuration, context } = runnerTable.start({ policy: app.policy })
-  const runner = new RunnerRecord(
-    slot,
-    id,
-    app,
-    place,
-    configuration,
-    context,
-    place.url,
-    fleet.now,
-  )
+  const runner = new RunnerRecord(slot, id, app, place, configuration, context, fleet.now)
   runner.replaces = replaces
   fleet.owners[slot] = runner
   fleet.runners.set(id, runner)
@@ -115,18 +106,7 @@ function spawn(fleet: Fleet, app: AppRecord, place: Place, replaces: string | nu
 }
 
 export function open(fleet: Fleet, app: AppRecord, url: string | null): void {
-  const place: Place = {
-    number: ++app.placeCount,
-    current: null,
-    lost: null,
-    next: null,
-    established: false,
-    ready: false,
-    refused: false,
-    out: false,
-    handover: null,
-    url,
-  }
+  const place = new Place(++app.placeCount, url)
   app.places.push(place)
   place.current = spawn(fleet, app, place, null)
 }
@@ -225,7 +205,7 @@ export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
     runner.context = next.context
     runner.watch = 1
     runner.grantedAt = runner.readyAt = runner.tcpPassedAt = runner.exclusiveAt = -1
-    runner.provisions = runner.probes = runner.fumbles = runner.slowRow = 0
+    runner.refusals = runner.probes = runner.fumbles = runner.slowRow = 0
     runner.served = false
     runner.wanted = null
     runner.since = fleet.now

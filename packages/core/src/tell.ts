@@ -45,7 +45,7 @@ export const condemned = (configuration: Configuration): boolean => {
 export function ruleOf(plan: Plan, verdict: Verdict, context: RunnerContext): string {
   if (verdict.type === 'termination.withheld' || verdict.type === 'termination.granted')
     return verdict.type
-  if (plan.rule === 'order.drain' && context.leavingRule !== '') return context.leavingRule
+  if (plan.rule === 'order.drain' && context.leaving !== null) return context.leaving.rule
   return plan.rule ?? ('rule' in verdict ? verdict.rule : verdict.type)
 }
 
@@ -170,10 +170,9 @@ function carry(fleet: Fleet, runner: RunnerRecord, action: string): void {
   const { id, incarnation } = runner
   switch (action) {
     case 'provision':
-      runner.provisions++
       return give(fleet, {
         type: 'provision',
-        id: `provision:${life(runner)}${runner.provisions > 1 ? `:${runner.provisions}` : ''}`,
+        id: `provision:${life(runner)}${runner.refusals > 0 ? `:${runner.refusals + 1}` : ''}`,
         runner: id,
         incarnation,
         app: runner.app.id,

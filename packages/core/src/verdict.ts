@@ -46,14 +46,7 @@ export function applyRunnerFact(
       return refused(fleet, runner, event)
     case 'port.opened':
       if (runner.flyingKind === 'port') runner.flying = 0
-      runner.lastProbe = {
-        at,
-        kind: 'port',
-        ok: true,
-        status: null,
-        error: null,
-        latencyMs: event.latencyMs,
-      }
+      runner.probed(at, 'port', true, null, null, event.latencyMs)
       return portOpened(fleet, runner, at, seq)
     case 'setup.failed':
       return tell(fleet, runner, { type: 'setup.failed', at, seq })
@@ -129,6 +122,7 @@ function refused(
   const asked = runner.configuration.word === 'provisioning'
   tell(fleet, runner, { type: 'provision.refused', at: event.at, seq: fleet.seq })
   if (!asked) return
+  runner.refusals++
   if (app.trial === runner) app.trial = null
   if (event.why === 'no_capacity') {
     runner.place.refused = runner.place.next === runner

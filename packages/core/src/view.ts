@@ -214,7 +214,7 @@ export function openOrders(fleet: Fleet): readonly Command[] {
     const { id, incarnation, app } = runner
     const life = `${id}.${incarnation}`
     if (word === 'provisioning') {
-      const again = runner.provisions > 1 ? `:${runner.provisions}` : ''
+      const again = runner.refusals > 0 ? `:${runner.refusals + 1}` : ''
       out.push({
         type: 'provision',
         id: `provision:${life}${again}`,

@@ -94,7 +94,7 @@ export class World {
   }
 
   runner(runner: string, node: string, devices: readonly string[] = []): void {
-    this.nodes.occupy(runner, 'demo/echo', { node, devices })
+    this.nodes.occupy(runner, { node, devices })
   }
 
   gone(runner: string): void {

@@ -157,7 +157,7 @@ class Life {
       const place = this.nodes.place(move.devices, this.at, policy)
       if (place === null) return
       const runner = `r${++this.seq}`
-      this.nodes.occupy(runner, 'app', place)
+      this.nodes.occupy(runner, place)
       this.runners.push(runner)
     } else if (this.runners.length > 0) {
       const [runner] = this.runners.splice(move.which % this.runners.length, 1)
