@@ -4,7 +4,9 @@ import {
   type Counterfactual,
   type Decision,
   explain,
+  type Explanation,
   type HealthEvent,
+  mayTurn,
   type NodeView,
   type Recording,
   view,
@@ -112,7 +114,6 @@ async function explained(
   kind: 'runner' | 'request' | 'node',
   id: string,
 ): Promise<unknown> {
-  const { clock } = gateway
   const { history } = gateway.supervisor
   const decisions = await history.decisionsOf({ kind, id })
   const seqs = decisions.flatMap((decision) => decision.events)
@@ -124,13 +125,21 @@ async function explained(
   const found = explain({ events, decisions, beside }, { kind, id })
   if (found === null)
     return refuse(404, `${kind}_not_found`, `Nothing was decided about ${kind} ${id} yet.`)
-  const recording =
-    kind === 'runner' ? await history.recording(found.decision.events.at(-1) ?? 0) : null
+  return told(gateway, found)
+}
+
+/** An explanation with dates, and the nearest policy where the journal can prove one. */
+async function told(gateway: Gateway, found: Explanation): Promise<Record<string, unknown>> {
+  const { clock, supervisor } = gateway
+  const { decision, chain } = found
+  const recording = mayTurn(decision)
+    ? await supervisor.history.recording(decision.events.at(-1) ?? 0)
+    : null
   return {
     ...found,
-    decision: decisionObject(gateway, found.decision),
-    chain: found.chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
-    counterfactual: recording === null ? null : await prove(recording, found.decision),
+    decision: decisionObject(gateway, decision),
+    chain: chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
+    counterfactual: recording === null ? null : await prove(recording, decision),
   }
 }
 
@@ -142,7 +151,6 @@ function merged(a: readonly HealthEvent[], b: readonly HealthEvent[]): readonly 
 
 /** A direct call has no decision of its own: what it did to its runner is the answer. */
 async function explainedCall(gateway: Gateway, call: CallEntry): Promise<unknown> {
-  const { clock } = gateway
   const { history } = gateway.supervisor
   const id = call.attempts[0]?.runner ?? ''
   const events = await history.eventsOf(id)
@@ -158,13 +166,7 @@ async function explainedCall(gateway: Gateway, call: CallEntry): Promise<unknown
       'request_not_found',
       `Nothing was decided about the runner of request ${call.id} yet.`,
     )
-  return {
-    ...found,
-    kind: 'request',
-    id: call.id,
-    decision: decisionObject(gateway, found.decision),
-    chain: found.chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
-  }
+  return { ...(await told(gateway, found)), kind: 'request', id: call.id }
 }
 
 /** Events replayed in one turn: a few ms, then others are served. */

@@ -282,7 +282,7 @@ describe('explain', () => {
       'GET /v1/requests/q1/explain',
     ])
     expect(ran.out).toBe(
-      'request q1: failing -> stopping by health.threshold\n  then  status 500\nwith failureThreshold 4 in place of 3 it would have gone otherwise\nrunbook: docs/guides/runbook/health_check_failed.md\n',
+      'request q1: failing → stopping by health.threshold\n  then  status 500\nwith failureThreshold 4 in place of 3 it would have gone otherwise (a replay\n  proves it)\nrunbook: docs/guides/runbook/health_check_failed.md\n',
     )
     expect((await run(['explain', 'q9'], fake)).code).toBe(5)
   })
@@ -307,12 +307,13 @@ describe('explain', () => {
       },
     })
     const held = (await run(['explain', 'r1'], fake)).out.split('\n')
-    expect(held.length).toBeLessThanOrEqual(24)
+    expect(held.length).toBe(24)
+    expect(Math.max(...held.map((line) => line.length))).toBeLessThanOrEqual(80)
     expect(held.slice(0, 4)).toEqual([
-      `runner r1: failing -> held by health.threshold at ${at}`,
+      `runner r1: failing → held by health.threshold at ${at}`,
       'not enforced, because of guard.cap',
-      '  … 24 earlier',
-      '  03:04:05.000  strike 24',
+      '  … 22 earlier',
+      '  03:04:05.000  strike 22',
     ])
     expect(held.slice(-3)).toEqual([
       'no number of the policy could be proved to have changed it',
@@ -320,7 +321,7 @@ describe('explain', () => {
       '',
     ])
     expect((await run(['explain', 'r2'], fake)).out).toBe(
-      `runner r2: failing -> gone by outcome.crashed at ${at}\n  03:04:05.000  strike 1\nno policy number would have changed this: a fact\nrunbook: docs/guides/runbook/crashed.md\n`,
+      `runner r2: failing → gone by outcome.crashed at ${at}\n  03:04:05.000  strike 1\nno policy number would have changed this: a fact\nrunbook: docs/guides/runbook/crashed.md\n`,
     )
   })
 })

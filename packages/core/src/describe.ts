@@ -2,16 +2,21 @@
 import type { Compared, Decision } from './decision.ts'
 import type { HealthEvent } from './event.ts'
 import { describeNodeFact } from './node-text.ts'
-import { type Rule, rules } from './rule.ts'
+import { factOf, holds, isDoubt } from './tunable-number.ts'
 
-/** Why an ending by this rule is a fact that no number of a policy moves; undefined when it is none. */
-export const factOf = (rule: string): string | undefined =>
-  (rules as Readonly<Record<string, Rule>>)[rule]?.fact
+/** A time as people say it: milliseconds below a second, hundredths below ten. */
+function seconds(ms: number): string {
+  const size = Math.abs(ms)
+  if (size < 1000) return `${Math.round(ms)} ms`
+  const unit = size < 10_000 ? 10 : 100
+  return `${(Math.round(ms / unit) * unit) / 1000} s`
+}
 
-const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
-
-/** One event in plain words. */
-export function describe(event: HealthEvent): string {
+/** One event in plain words. `about`: whose story it is part of, so that its name is not said again. */
+export function describe(
+  event: HealthEvent,
+  about: Decision['subject']['kind'] = 'runner',
+): string {
   switch (event.type) {
     case 'probe.failed':
       return `${event.kind} check failed: ${event.why === 'status' ? `status ${event.status ?? '?'}` : (event.why ?? event.detail ?? 'no answer')} after ${seconds(event.latencyMs)}`
@@ -20,7 +25,7 @@ export function describe(event: HealthEvent): string {
     case 'probe.errored':
       return `${event.kind} check could not be made by us (${event.detail ?? event.why ?? 'unknown'}); it accuses nobody`
     case 'attempt.ended':
-      return `attempt ${event.attempt} of request ${event.request} ended: ${event.outcome}${event.status === null ? '' : `, status ${event.status}`}${event.cut === undefined ? '' : `, ${event.cut}`}`
+      return `attempt ${event.attempt} ${about === 'request' ? `on ${event.runner || 'no runner'}` : `of request ${event.request}`} ended: ${event.outcome}${event.status === null ? '' : `, status ${event.status}`}${event.cut === undefined ? '' : `, ${event.cut}`}`
     case 'process.exited':
       return `process ended${event.code === null ? '' : ` with code ${event.code}`}${event.signal === null ? '' : ` by ${event.signal}`}`
     case 'process.started':
@@ -76,12 +81,13 @@ export function describe(event: HealthEvent): string {
   }
 }
 
-/** One comparison: `failures 3 >= 3 (failureThreshold)`. */
+/** One comparison: `failures 3 >= 3 (failureThreshold)`, or `failures 1, not >= 3 (failureThreshold)`. */
 export function tellComparison(compared: Compared): string {
-  const unit = compared.option?.endsWith('Seconds') === true
-  const show = (value: number): string =>
-    unit ? seconds(value) : String(Math.round(value * 100) / 100)
-  return `${compared.name} ${show(compared.value)} ${compared.op} ${show(compared.threshold)}${compared.option === null ? '' : ` (${compared.option})`}`
+  const { name, value, op, threshold, option } = compared
+  const show = (number: number): string =>
+    option?.endsWith('Seconds') === true ? seconds(number) : String(Math.round(number * 100) / 100)
+  const read = `${name} ${show(value)}${holds(compared) ? '' : ', not'} ${op} ${show(threshold)}`
+  return option === null ? read : `${read} (${option})`
 }
 
 /** Why a verdict was not carried out, and what becomes of it. */
@@ -91,7 +97,7 @@ function tellWithheld({ because, compared, rule }: Decision): string {
   switch (because) {
     case 'guard.cap': {
       const out = of('out')
-      return `${out?.value ?? 'too many'} places of the app would be out and ${out?.threshold ?? 'fewer'} may be (capPercent, capMin); ${keeps} when a place comes back`
+      return `${out?.value === 1 ? '1 place' : `${out?.value ?? 'too many'} places`} of the app would be out and ${out?.threshold ?? 'fewer'} may be (capPercent, capMin); ${keeps} when a place comes back`
     }
     case 'guard.panic': {
       const doubted = of('doubted')
@@ -121,12 +127,8 @@ export function tellDecision(decision: Decision): string {
   const why = factOf(rule)
   // A clock reading tells a person nothing; the guard that read it says so in words.
   const read = compared.filter(({ name }) => name !== 'now')
-  const looked = read.length === 0 ? '' : `; looked at ${read.map(tellComparison).join(', ')}`
+  const looked = read.length === 0 ? '' : `; looked at ${read.map(tellComparison).join('; ')}`
   const moved = from === to ? `${from} stays` : `${from} → ${to}`
   if (!enforced) return `${moved}, ${rule} is not enforced: ${tellWithheld(decision)}${looked}`
   return `${moved} by ${rule}${why === undefined || isDoubt(decision) ? '' : `: ${why}`}${looked}`
 }
-
-/** True for a verdict that fleet guards were asked about: a doubt, not a fact. */
-export const isDoubt = ({ compared }: Decision): boolean =>
-  compared.some(({ name, option }) => name === 'out' && option === 'capPercent')

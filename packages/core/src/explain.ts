@@ -3,10 +3,11 @@
  * replay. It reads the record; it never guesses.
  */
 import type { Decision } from './decision.ts'
-import { describe, factOf, isDoubt, tellDecision } from './describe.ts'
+import { describe, tellDecision } from './describe.ts'
 import type { HealthEvent } from './event.ts'
 import { type Counterfactual, nearestPolicy } from './nearest-policy.ts'
 import type { Recording } from './replay.ts'
+import { whyNone } from './tunable-number.ts'
 
 /** What is known about a subject: its decisions, the events they cite, and, for the proof, a recording that covers its life. */
 export interface History {
@@ -44,10 +45,12 @@ const consequences: ReadonlySet<string> = new Set([
   'stop.grace',
   'start.begun',
   'start.granted',
+  'node.drain',
 ])
 
-/** Decisions that one chain shows at most, the newest. */
+/** Decisions that one chain shows at most, the newest; and of those that followed, the oldest. */
 const LINKS = 50
+const AFTER = 3
 
 /**
  * The decisions that led to one. Of a runner: the same life, resting on the same events. Of a request: all its attempts. Of a node:
@@ -73,19 +76,6 @@ function chainOf(history: History, decision: Decision): readonly Decision[] {
     .slice(-LINKS)
 }
 
-/** Why no number of a policy would have decided otherwise; null when one might. */
-function beyondPolicy(decision: Decision): string | null {
-  const fact = factOf(decision.rule)
-  if (!decision.enforced) return null
-  if (isDoubt(decision))
-    return decision.rule === 'outcome.tcp_check'
-      ? 'no policy number would have changed this: the TCP check after an error was not answered in time, and one is enough'
-      : null
-  return fact === undefined
-    ? null
-    : 'no policy number would have changed this: it is a fact, not a doubt'
-}
-
 /** Explains the last verdict about a subject; null when nothing is known of it. */
 export function explain(
   history: History,
@@ -96,28 +86,23 @@ export function explain(
   )
   const decision = mine.findLast((each) => !consequences.has(each.rule)) ?? mine.at(-1)
   if (decision === undefined) return null
-  const before = chainOf(history, decision)
-  const cited = new Set(before.flatMap((each) => each.events))
+  const told = [
+    ...chainOf(history, decision),
+    // What only carried it out is the end of the story.
+    ...mine.filter(({ seq }) => seq > decision.seq).slice(0, AFTER),
+  ]
+  const cited = new Set(told.flatMap((each) => each.events))
   const links: (Link & { readonly order: number })[] = []
+  const add = (event: HealthEvent, before = ''): void => {
+    const { seq = 0, at, type } = event
+    links.push({ seq, at, type, text: `${before}${describe(event, subject.kind)}`, order: 0 })
+  }
   for (const event of history.beside ?? [])
     if (!cited.has(event.seq ?? 0) && Math.abs(event.at - decision.at) <= SAME_MOMENT_MS)
-      links.push({
-        seq: event.seq ?? 0,
-        at: event.at,
-        type: event.type,
-        text: `at the same moment: ${describe(event)}`,
-        order: 0,
-      })
+      add(event, 'at the same moment: ')
   for (const event of history.events)
-    if (event.seq !== undefined && cited.has(event.seq))
-      links.push({
-        seq: event.seq,
-        at: event.at,
-        type: event.type,
-        text: describe(event),
-        order: 0,
-      })
-  for (const each of before)
+    if (event.seq !== undefined && cited.has(event.seq)) add(event)
+  for (const each of told)
     links.push({
       seq: each.events.at(-1) ?? 0,
       at: each.at,
@@ -131,7 +116,7 @@ export function explain(
       ? null
       : nearestPolicy(history.recording, decision)
   const chain: Link[] = links.map(({ order: _, ...link }) => link)
-  const beyond = counterfactual === null ? beyondPolicy(decision) : null
+  const beyond = counterfactual === null ? whyNone(decision) : null
   if (beyond !== null)
     chain.push({
       seq: decision.events.at(-1) ?? 0,

@@ -1,11 +1,13 @@
 /**
- * The nearest policy that would have decided otherwise: the smallest relative change of one number by which the life was judged, found by
- * trying, each try proved by a replay. Guards' readings and derived limits are never blamed: they only delay.
+ * The nearest policy that would have decided otherwise: the smallest relative change of one number by which the subject was judged, found
+ * by trying, each try proved by a replay. Guards' readings and derived limits are never blamed: they only delay.
  */
 import { comparisons } from './comparison.ts'
 import type { Decision } from './decision.ts'
-import type { Policy } from './policy.ts'
-import { beginProof, type Proof, type Recording } from './replay.ts'
+import { walk } from './policy-number.ts'
+import { beginProof, type Numbers, type Proof } from './proof.ts'
+import type { Recording } from './replay.ts'
+import { COUNTS, mayTurn, type Turn, turnsOf } from './tunable-number.ts'
 
 /** The nearest policy that would have decided otherwise. */
 export interface Counterfactual {
@@ -22,74 +24,145 @@ export interface Search {
   advance(events: number): Counterfactual | null | undefined
 }
 
-type Candidate = Counterfactual & { readonly policy: Partial<Policy> }
+/** A replay, in as many turns as it takes; each turn is told how many events it may use. */
+type Tried = Generator<void, Proof & { readonly stands: boolean }, number>
 
 /** Values tried of one option: past that many failures nobody asks for the exact number. */
 const TRIES = 64
 
-/** Only this rule counts against numbers of a policy; what else is doubted (a TCP check, a level of a device) has no such number. */
-const COUNTS = 'health.threshold'
+const far = ({ actual, needed }: Counterfactual): number =>
+  Math.abs(needed - actual) / Math.max(Math.abs(actual), 1e-9)
 
-/** What might have decided otherwise, nearest first. */
-function candidatesOf(policy: Policy, ages: readonly number[]): readonly Candidate[] {
-  const { failureThreshold, successThreshold, effectiveStartPeriodMs } = policy
-  const candidates: Candidate[] = []
-  for (let n = failureThreshold; n <= Math.min(ages.length, failureThreshold + TRIES); n++) {
-    const needed = comparisons.lastStrike.turned(n)
-    candidates.push({
+/** What might have spared a life that ended by a count of failures, nearest first. */
+function sparing(life: Proof): readonly Counterfactual[] {
+  const found: Counterfactual[] = []
+  const ages = life.failures
+  const failureThreshold = life.valueOf('failureThreshold')!
+  const most = Math.min(ages.length, failureThreshold + TRIES)
+  for (let n = failureThreshold; n <= most; n++)
+    found.push({
       option: 'failureThreshold',
       actual: failureThreshold,
-      needed,
-      policy: { failureThreshold: needed },
+      needed: comparisons.lastStrike.turned(n),
     })
-  }
-  const option =
-    policy.startPeriodMs >= policy.startupTimeoutMs ? 'startPeriodSeconds' : 'startupTimeoutSeconds'
-  for (const age of new Set(ages.filter((each) => each >= effectiveStartPeriodMs).slice(-TRIES))) {
-    const needed = comparisons.inGrace.turned(age)
-    candidates.push({
-      option,
-      actual: effectiveStartPeriodMs / 1000,
-      needed,
-      policy: { effectiveStartPeriodMs: Math.round(needed * 1000) },
-    })
-  }
-  for (let n = successThreshold - 1; n >= 1; n--) {
-    const needed = comparisons.provenWell.turned(n)
-    candidates.push({
+  // The larger one is in force.
+  const startPeriod = life.valueOf('startPeriodSeconds')!
+  const startup = life.valueOf('startupTimeoutSeconds')!
+  const actual = Math.max(startPeriod, startup)
+  const option = startPeriod >= startup ? 'startPeriodSeconds' : 'startupTimeoutSeconds'
+  for (const age of new Set(ages.filter((each) => each >= actual * 1000).slice(-TRIES)))
+    found.push({ option, actual, needed: comparisons.inGrace.turned(age) })
+  const successThreshold = life.valueOf('successThreshold')!
+  for (let n = successThreshold - 1; n >= 1; n--)
+    found.push({
       option: 'successThreshold',
       actual: successThreshold,
-      needed,
-      policy: { successThreshold: needed },
+      needed: comparisons.provenWell.turned(n),
     })
+  return found.toSorted((a, b) => far(a) - far(b))
+}
+
+/** Tries one number after the other, nearest first. */
+class Trial {
+  readonly #recording: Recording
+  readonly #decision: Decision
+
+  constructor(recording: Recording, decision: Decision) {
+    this.#recording = recording
+    this.#decision = decision
   }
-  const far = ({ actual, needed }: Candidate): number =>
-    Math.abs(needed - actual) / Math.max(Math.abs(actual), 1e-9)
-  return candidates.toSorted((a, b) => far(a) - far(b))
+
+  *search(): Generator<void, Counterfactual | null, number> {
+    // Without a decision that stands in a replay at all nothing could be proved.
+    const real = yield* this.#try({})
+    if (!real.stands) return null
+    if (this.#decision.rule === COUNTS) return yield* this.#first(sparing(real), real)
+    return yield* this.#nearest(turnsOf(this.#decision), real)
+  }
+
+  *#try(numbers: Numbers): Tried {
+    const proof = beginProof(this.#recording, this.#decision, numbers)
+    for (;;) {
+      const stands = proof.advance(yield)
+      if (stands !== null) return { ...proof, stands }
+    }
+  }
+
+  *#flips(option: string, value: number, real: Proof): Generator<void, boolean, number> {
+    const { stands, moments } = yield* this.#try({ [option]: value })
+    // The same, only earlier, is not otherwise.
+    return !stands && moments.every((at) => real.moments.includes(at))
+  }
+
+  *#first(
+    candidates: readonly Counterfactual[],
+    real: Proof,
+  ): Generator<void, Counterfactual | null, number> {
+    for (const each of candidates)
+      if (yield* this.#flips(each.option, each.needed, real)) return each
+    return null
+  }
+
+  *#nearest(turns: readonly Turn[], real: Proof): Generator<void, Counterfactual | null, number> {
+    const ways = turns.flatMap((turn) => {
+      const actual = real.valueOf(turn.option)
+      if (actual === null) return []
+      const way = walk(turn.option, actual, turn.up)
+      const most =
+        turn.limit === null ? way.steps : Math.min(way.steps, way.stepsTo(turn.limit, turn.past))
+      const at = (n: number): Counterfactual => ({
+        option: turn.option,
+        actual,
+        needed: way.value(n),
+      })
+      return most < 1 ? [] : [{ most, at }]
+    })
+    let best: Counterfactual | null = null
+    for (const { most, at } of ways.toSorted((a, b) => far(a.at(a.most)) - far(b.at(b.most)))) {
+      let otherwise = most
+      // Only what is nearer than the best so far is worth a replay.
+      if (best !== null) otherwise = lastBelow(most, (n) => far(at(n)) < far(best!))
+      if (otherwise < 1) continue
+      const { option } = at(1)
+      if (!(yield* this.#flips(option, at(otherwise).needed, real))) continue
+      let same = 0
+      // Mostly the comparison at this moment is all there is to it, and one step less decides as before.
+      let next = otherwise - 1
+      while (otherwise - same > 1) {
+        if (yield* this.#flips(option, at(next).needed, real)) otherwise = next
+        else same = next
+        next = Math.floor((same + otherwise) / 2)
+      }
+      best = at(otherwise)
+    }
+    return best
+  }
+}
+
+/** The last of 1 to `most` for which it holds, when it holds up to somewhere; 0: for none. */
+function lastBelow(most: number, holds: (n: number) => boolean): number {
+  let below = 0
+  let above = most + 1
+  while (above - below > 1) {
+    const middle = Math.floor((below + above) / 2)
+    if (holds(middle)) below = middle
+    else above = middle
+  }
+  return below
 }
 
 /** Begins the search. It first sees that the decision stands in a replay at all: without that nothing could be proved. */
 export function beginSearch(recording: Recording, decision: Decision): Search {
-  let proof: Proof | null = null
-  let candidates: Candidate[] | null = null
+  let searching: Generator<void, Counterfactual | null, number> | null = null
   return {
     advance(events) {
-      if (decision.subject.kind !== 'runner' || decision.rule !== COUNTS) return null
-      const candidate = candidates?.[0]
-      if (candidates !== null && candidate === undefined) return null
-      proof ??= beginProof(recording, decision, candidate?.policy ?? {})
-      const stands = proof.advance(events)
-      if (stands === null) return undefined
-      if (candidate === undefined) {
-        if (!stands || proof.policy === null) return null
-        candidates = [...candidatesOf(proof.policy, proof.failures)]
-      } else if (stands) candidates!.shift()
-      else {
-        const { policy: _, ...found } = candidate
-        return found
+      if (!mayTurn(decision)) return null
+      if (searching === null) {
+        searching = new Trial(recording, decision).search()
+        searching.next(events)
       }
-      proof = null
-      return undefined
+      const { done, value } = searching.next(events)
+      return done === true ? value : undefined
     },
   }
 }

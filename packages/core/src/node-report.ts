@@ -205,7 +205,8 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
     equal.at = turn.at
     return null
   }
-  const repeated = app && isRepeated(turn, device, event.xid, runners)
+  const other = app ? otherVictim(turn, device, event.xid, runners) : undefined
+  const repeated = other !== undefined
   device.xids.push({ xid: event.xid, at: turn.at, runners, seq: turn.seq })
   keep(device.xids, limits.xids)
   if (isTarget(node, device) || verdict.class === 'record') return null
@@ -232,6 +233,17 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
     class: repeated ? 'drain' : verdict.class,
     doubt: false,
     text: repeated ? `${text}, under two different runners` : text,
+    ...(repeated && {
+      compared: [
+        {
+          name: 'sinceOther',
+          value: turn.at - other.at,
+          op: '<=',
+          threshold: turn.policy.xidRepeatMs,
+          option: 'xidRepeatSeconds',
+        },
+      ],
+    }),
   })
   return null
 }
@@ -264,14 +276,14 @@ function culprits(
 }
 
 /** The same error under another runner within a day: not the application's fault any more. */
-function isRepeated(
+function otherVictim(
   turn: Turn,
   { xids }: DeviceRecord,
   xid: number,
   runners: readonly string[],
-): boolean {
-  if (runners.length === 0) return false
-  return xids.some(
+): DeviceRecord['xids'][number] | undefined {
+  if (runners.length === 0) return undefined
+  return xids.findLast(
     (other) =>
       other.xid === xid &&
       turn.at - other.at <= turn.policy.xidRepeatMs &&

@@ -4,11 +4,25 @@ import type { NodeEvent } from './node-event.ts'
 const on = (device: string | undefined): string =>
   device === undefined ? '' : ` of device ${device}`
 
+/** Devices that one sentence names at most, the hottest. */
+const NAMED = 3
+
+function tellReadings({ node, devices }: Extract<NodeEvent, { type: 'gpu.sampled' }>): string {
+  const hot = devices
+    .filter(({ temperatureC }) => temperatureC !== undefined)
+    .toSorted((a, b) => b.temperatureC! - a.temperatureC!)
+    .slice(0, NAMED)
+    .map(({ uuid, temperatureC }) => `${uuid} ${temperatureC} °C`)
+  const more = devices.length - hot.length
+  const others = more === 0 ? [] : [`${more} ${hot.length === 0 ? 'devices' : 'more'}`]
+  return `readings of node ${node}: ${[...hot, ...others].join(', ')}`
+}
+
 /** One fact about a node in plain words. */
 export function describeNodeFact(event: NodeEvent): string {
   switch (event.type) {
     case 'gpu.sampled':
-      return `readings of ${event.devices.length} devices of node ${event.node}`
+      return tellReadings(event)
     case 'gpu.xid':
       return `Xid ${event.xid}${on(event.device)}${event.text === '' ? '' : `: ${event.text}`}`
     case 'gpu.lost':

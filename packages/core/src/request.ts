@@ -4,12 +4,14 @@
  */
 import { assign, setup } from 'xstate'
 import { compile } from './compile.ts'
+import type { Compared } from './decision.ts'
 import type { AttemptEnded } from './event.ts'
 import { outcomes, type OutcomeName } from './outcome.ts'
 import type { Policy } from './policy.ts'
 import { type Ended, retryDelay, type RequestRecord } from './retry.ts'
 import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
 import { alert, give, push } from './give.ts'
+import { pardonStarts } from './start.ts'
 
 /** What a guard reads: the record that travels with the lease. */
 export interface RequestContext {
@@ -261,6 +263,50 @@ export function dispose(
   }
 }
 
+/** Rules that have spoken before anybody counted the runners that a request ended. */
+const early: ReadonlySet<string> = new Set([
+  'cancel',
+  'retry.deadline',
+  'retry.no_retry',
+  'retry.ceiling',
+])
+
+/** The numbers that were looked at on the way to a disposition. */
+function comparedOf(
+  rule: string,
+  record: RequestRecord,
+  { outcome }: Ended,
+  policy: Policy,
+): readonly Compared[] {
+  const below = (name: string, value: number, threshold: number, option: string | null) =>
+    ({ name, value, op: '<', threshold, option }) as const
+  const compared: Compared[] = [
+    below('attempts', record.attempts, policy.maxAttempts, 'maxAttempts'),
+  ]
+  if (policy.poisonQuarantine && !early.has(rule))
+    compared.push(
+      below('endedRunners', record.ended.length, policy.poisonThreshold, 'poisonThreshold'),
+    )
+  const condition = rule === 'retry.config' ? conditionOf(outcome, policy) : null
+  if (condition !== null) {
+    const own = record.retryConfig?.[condition]
+    const budget = own ?? policy.retryConfig![condition]!
+    const option = own === undefined ? `retryConfig.${condition}.retries` : null
+    compared.push(below('extraAttempts', record.spent[condition] ?? 0, budget, option))
+  }
+  return compared
+}
+
+/** Whether the runner crashed by itself with this attempt on it: the end of a process is often told before the end of its attempts. */
+function crashedUnder(app: AppRecord, runner: RunnerRecord | null, event: AttemptEnded): boolean {
+  if (event.outcome !== 'crashed') return false
+  if (runner !== null) return runner.context.reason === 'crashed'
+  const { runner: id, incarnation } = event
+  return app.gone.some(
+    (gone) => gone.id === id && gone.incarnation === incarnation && gone.reason === 'crashed',
+  )
+}
+
 /** Decides for an attempt of a queued request inside a step: order, record and, for a poison request, the blame. */
 export function settleRequest(
   fleet: Fleet,
@@ -270,10 +316,11 @@ export function settleRequest(
   endedRunner: boolean,
 ): void {
   const before = event.record!
-  const blamed = endedRunner && runner !== null && !before.ended.includes(runner.id)
-  const record = blamed ? { ...before, ended: [...before.ended, runner.id].slice(-10) } : before
+  const blamed =
+    (endedRunner || crashedUnder(app, runner, event)) && !before.ended.includes(event.runner)
+  const record = blamed ? { ...before, ended: [...before.ended, event.runner].slice(-10) } : before
   if (blamed && record.ended.length >= app.policy.poisonThreshold) {
-    app.flaps = 0
+    pardonStarts(fleet, app, record.ended)
     if (record.ended.length === app.policy.poisonThreshold)
       alert(
         fleet,
@@ -326,15 +373,7 @@ export function settleRequest(
     from: 'leased',
     to,
     rule: disposition.rule,
-    compared: [
-      {
-        name: 'attempts',
-        value: record.attempts,
-        op: '<',
-        threshold: app.policy.maxAttempts,
-        option: 'maxAttempts',
-      },
-    ],
+    compared: comparedOf(disposition.rule, record, event, app.policy),
     enforced: true,
     because: null,
     commands: fleet.commands.slice(first).map((command) => command.id),

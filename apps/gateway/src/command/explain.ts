@@ -14,6 +14,7 @@ import {
 import { connectGateway, NotFound, type GatewayClient } from './gateway-client.ts'
 import { runbookPage } from './runbook.ts'
 import { plain } from './text-table.ts'
+import { wrap } from './wrap.ts'
 
 type Item = Record<string, unknown>
 
@@ -47,8 +48,13 @@ async function find(client: GatewayClient, id: string): Promise<Item> {
   )
 }
 
-/** Lines of the chain that one screen takes; earlier ones are counted. */
-const LINES = 16
+/** Lines of one screen. */
+const SCREEN = 24
+/** Where the text of a link begins, below its time of day. */
+const INDENT = 16
+
+/** What was compared comes behind these words, one reading a line. */
+const LOOKED = '; looked at '
 
 /** What happened last is what a person asked about: time of day alone, where the date is the decision's. */
 function clock(at: string, day: string): string {
@@ -62,22 +68,41 @@ function print(terminal: Terminal, answer: Item): void {
     plain(name === 'kind' ? answer[name] : decision[name]),
   ) as [string, string, string, string, string]
   const because = decision['because'] === null ? null : plain(decision['because'])
-  const enforced = decision['enforced'] !== false
-  const moved = from === to ? `stays ${from}` : `${from} -> ${to}`
-  terminal.out(
-    `${paint('bold', `${kind} ${plain(answer['id'])}`)}: ${moved} by ${paint('bold', rule)}${at === '' ? '' : ` at ${at}`}\n`,
-  )
-  if (!enforced) terminal.out(`${paint('yellow', `not enforced, because of ${because}`)}\n`)
+  const moved = from === to ? `stays ${from}` : `${from} → ${to}`
+  const head = [
+    ...wrap(
+      `${paint('bold', `${kind} ${plain(answer['id'])}`)}: ${moved} by ${paint('bold', rule)}${at === '' ? '' : ` at ${at}`}`,
+      2,
+    ),
+    ...(decision['enforced'] === false
+      ? [paint('yellow', `not enforced, because of ${because}`)]
+      : []),
+  ]
   const chain = Array.isArray(answer['chain']) ? (answer['chain'] as Item[]) : []
-  const facts = chain.filter(({ text }) => !NEVER.test(String(text)))
-  if (facts.length > LINES) terminal.out(`  … ${facts.length - LINES} earlier\n`)
-  for (const link of facts.slice(-LINES))
-    terminal.out(
-      `  ${paint('dim', clock(plain(link['at']), at.slice(0, 10)))}  ${plain(link['text'])}\n`,
-    )
-  terminal.out(`${whatElse(answer, chain)}\n`)
   const page = runbookPage(kind, rule, because)
-  if (page !== null) terminal.out(`runbook: ${page}\n`)
+  const foot = [...wrap(whatElse(answer, chain), 2), ...(page === null ? [] : [`runbook: ${page}`])]
+  const links = chain
+    .filter(({ text }) => !NEVER.test(String(text)))
+    .map((link) => {
+      const time = paint('dim', clock(plain(link['at']), at.slice(0, 10)))
+      const [said, read] = plain(link['text']).split(LOOKED, 2)
+      return [
+        ...wrap(`  ${time}  ${said}`, INDENT),
+        ...(read?.split('; ') ?? []).flatMap((each) =>
+          wrap(`${' '.repeat(INDENT + 2)}${each}`, INDENT + 4),
+        ),
+      ]
+    })
+  // The end of the story is what counts: of the beginning it is only said how much there is.
+  const room = SCREEN - 1 - head.length - foot.length
+  let first = links.length
+  let used = 0
+  const takes = (index: number): number => links[index]!.length + (index > 0 ? 1 : 0)
+  while (first > 0 && used + takes(first - 1) <= room) used += links[--first]!.length
+  first = Math.min(first, Math.max(0, links.length - 1))
+  const earlier = first > 0 ? [`  … ${first} earlier`] : []
+  const lines = [...head, ...earlier, ...links.slice(first).flat(), ...foot]
+  terminal.out(`${lines.join('\n')}\n`)
 }
 
 const NEVER = /^no policy number would have changed this/
@@ -86,7 +111,7 @@ const NEVER = /^no policy number would have changed this/
 function whatElse(answer: Item, chain: readonly Item[]): string {
   const other = answer['counterfactual'] as Item | null | undefined
   if (other)
-    return `with ${plain(other['option'])} ${plain(other['needed'])} in place of ${plain(other['actual'])} it would have gone otherwise`
+    return `with ${plain(other['option'])} ${plain(other['needed'])} in place of ${plain(other['actual'])} it would have gone otherwise (a replay proves it)`
   const fact = chain.findLast(({ text }) => NEVER.test(String(text)))
   return fact === undefined
     ? 'no number of the policy could be proved to have changed it'
