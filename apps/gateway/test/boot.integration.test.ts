@@ -1,5 +1,6 @@
 // Beginnings and endings of the gateway as a process: by npm, by the binary, with each thing that can be wrong.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -188,6 +189,15 @@ describe('health start', () => {
       value: { error_type: 'runner_scheduling_failure' },
     })
   })
+})
+
+test('a start that is refused ends under npm too, where a channel to the parent is open', async () => {
+  const child = spawn(process.execPath, [...fromSource, 'start', '--config', 'none.yaml'], {
+    cwd: tmpdir(),
+    env: { ...process.env, HEALTH_BOOT: '1' },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  expect(await once(child, 'exit')).toEqual([1, null])
 })
 
 describe('what cannot start says why in one line', () => {

@@ -60,6 +60,15 @@ export function proveStart(fleet: Fleet, runner: RunnerRecord): void {
   if (runner.readyAt + app.policy.stableMs > lastFailure(app)) absolveStarts(fleet, app)
 }
 
+/** Crashes that a poison request caused are not the fault of starts: they stop counting. */
+export function pardonStarts(fleet: Fleet, app: AppRecord, runners: readonly string[]): void {
+  app.flaps = 0
+  const { failedAt } = app
+  if (app.fails === 0 || failedAt !== app.flappedAt) return
+  if (app.gone.some(({ id, at }) => at === failedAt && runners.includes(id)))
+    absolveStarts(fleet, app)
+}
+
 const lastFailure = (app: AppRecord): number => Math.max(app.failedAt, app.flappedAt)
 
 /** A start proved itself: by `stableSeconds` of ready or one 2xx. Those that waited are released one by one. */

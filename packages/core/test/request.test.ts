@@ -11,7 +11,7 @@ import {
   type RequestRecord,
   resolvePolicy,
 } from '../src/index.ts'
-import { ready } from './stage.ts'
+import { APP, ready } from './stage.ts'
 
 interface Case {
   readonly record?: Partial<RequestRecord>
@@ -335,6 +335,37 @@ test('retry.poison: the third different runner raises an alert; only with poison
   other.order('order.kill', 1)
   other.end('connection_lost', 1, queued(record))
   expect([other.orders('alert'), other.orders('requeue').length]).toEqual([[], 1])
+})
+
+test('retry.poison: a crash counts although the end of the process is told before the end of the attempt', () => {
+  const stage = ready(2)
+  const life = stage.life(1)
+  stage.exit(1)
+  stage.end('crashed', 1, { ...life, ...queued({ ended: ['x-1', 'x-2'], attempts: 3 }) })
+  expect(stage.orders('alert')).toEqual([expect.objectContaining({ name: 'request.poison' })])
+  // A process that was told to end takes its attempts with it, and none of them is to blame.
+  const told = ready(2)
+  const killed = told.life(1)
+  told.order('order.kill', 1)
+  told.exit(1)
+  told.end('crashed', 1, { ...killed, ...queued({ ended: ['x-1', 'x-2'], attempts: 3 }) })
+  expect(told.orders('alert')).toEqual([])
+})
+
+test('runners that a poison request ended stop counting for start.backoff', () => {
+  const stage = ready(1)
+  const ended: string[] = []
+  for (const n of [1, 2, 3]) {
+    const life = stage.life(n)
+    stage.exit(n)
+    // The second crash in a row right after ready is a failed start: the next one waits.
+    if (n === 3) expect(stage.fleet.apps.get(APP)!.fails).toBe(1)
+    stage.end('crashed', n, { ...life, ...queued({ ended, attempts: n }) })
+    ended.push(life.runner)
+    if (n < 3) stage.open(n + 1)
+  }
+  expect(stage.orders('alert')).toEqual([expect.objectContaining({ name: 'request.poison' })])
+  expect([stage.fleet.apps.get(APP)!.fails, stage.word(4)]).toEqual([0, 'provisioning'])
 })
 
 test('an attempt on a runner that is already gone is settled all the same', () => {

@@ -65,16 +65,17 @@ Exit codes: 0 ended as told; 1 usage or invalid configuration; 2 cannot listen; 
           })
         }),
     })
-    const config = await read()
-    const log = createLog({
-      level: config.logs.level,
-      format: config.logs.format,
-      colour: terminal.colour,
-      write: (text) => terminal.out(text),
-      waiting: () => process.stdout.writableLength,
-      now: () => Date.now(),
-    })
+    let log: ReturnType<typeof createLog>
     try {
+      const config = await read()
+      log = createLog({
+        level: config.logs.level,
+        format: config.logs.format,
+        colour: terminal.colour,
+        write: (text) => terminal.out(text),
+        waiting: () => process.stdout.writableLength,
+        now: () => Date.now(),
+      })
       running = await composeGateway({ config, read, log, version: version() })
       await told.promise
       log({ level: 'info', event: 'gateway.stopping' })
