@@ -23,7 +23,7 @@ declare module 'fastify' {
 }
 
 /** Most header lines of a request. Their bytes are limited by node (16 KB). */
-const MAX_HEADERS = 256
+export const MAX_HEADERS = 256
 
 /** Routes that other plugins add, by what they ask for: their own health is open, details ask for themselves. */
 const foreign = /^\/(?:live|ready|startup|health)z?(?:\/|$)|^\/\.well-known\//

@@ -49,6 +49,8 @@ export interface Sink {
   head(status: number, head: RunnerHead): void
   /** False: stop until the attempt's `resume`. */
   data(chunk: Uint8Array): boolean
+  /** A short body that is here as a whole, as latin1, instead of `data`; optional. */
+  whole?(text: string): void
   settled(settlement: Settlement): void
 }
 
@@ -62,7 +64,7 @@ export interface Try {
   /** What the queue knows; absent for direct calls. */
   readonly record?: () => RequestRecord | undefined
   /** The caller of a direct call: whether it is gone, and whether its body is still on the way. */
-  readonly caller?: { gone(): boolean; sending(): boolean }
+  readonly caller?: { readonly gone: boolean; readonly sending: boolean }
 }
 
 /** A runner that ends is judged at the end of its answer, or this long after its head, in ms. */
@@ -81,6 +83,7 @@ export class Attempt implements Receiver {
   readonly #what: Try
   readonly #sink: Sink
   readonly #judged: boolean
+  readonly #limit: number | undefined
   #flight: Flight | null = null
   #timeout: Wait | null = null
   #verdict: Wait | null = null
@@ -98,13 +101,21 @@ export class Attempt implements Receiver {
     this.runner = runner
     this.#what = what
     this.#sink = sink
-    this.#judged = judged(what.outgoing.path, policyOf(gateway.fleet, runner.app)?.path ?? '')
+    const policy = policyOf(gateway.fleet, runner.app)
+    this.#judged = judged(what.outgoing.path, policy?.path ?? '')
+    this.#limit = policy?.requestTimeoutMs
+  }
+
+  /** When it was sent, in ms of observed time. */
+  get startedAt(): number {
+    return this.#startedAt
   }
 
   start(): void {
-    this.#startedAt = this.#gateway.clock.now()
-    const limit = policyOf(this.#gateway.fleet, this.runner.app)?.requestTimeoutMs
-    if (limit !== undefined) this.#timeout = this.#gateway.lanes.wait(limit, () => this.#timeOut())
+    const { clock, lanes } = this.#gateway
+    this.#startedAt = clock.now()
+    if (this.#limit !== undefined)
+      this.#timeout = lanes.wait(this.#limit, () => this.#timeOut(), this.#startedAt)
     this.#flight = this.runner.route.send(this.#what.outgoing, this)
     if (this.#over) this.#flight.abort()
   }
@@ -169,13 +180,19 @@ export class Attempt implements Receiver {
     return true
   }
 
+  whole(text: string): void {
+    const sink = this.#sink
+    if (this.#left || sink.whole === undefined) this.data(Buffer.from(text, 'latin1'))
+    else sink.whole(text)
+  }
+
   end(): void {
     this.#settle(this.#outcome(), true)
   }
 
   lost(how: Cut): void {
     if (this.#over) return
-    if (this.#what.caller?.gone() === true) return this.abandon()
+    if (this.#what.caller?.gone === true) return this.abandon()
     switch (how) {
       case 'head_too_large':
         return this.#settle('error', false, how)
@@ -191,7 +208,7 @@ export class Attempt implements Receiver {
   }
 
   #timeOut(): void {
-    if (this.#what.caller?.sending() === true) return this.abandon()
+    if (this.#what.caller?.sending === true) return this.abandon()
     this.#flight?.abort()
     this.#settle('request_timeout', false)
   }

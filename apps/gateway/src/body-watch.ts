@@ -2,6 +2,7 @@
  * Bodies that are read before their route runs (submits and orders): the go-ahead for those that ask for one, and an end for
  * those that never come. Direct calls watch their own.
  */
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { answerRaw, type Refusal } from './error-answer.ts'
 import type { Lanes } from './lane.ts'
@@ -36,6 +37,7 @@ export function readBodies(app: FastifyInstance, lanes: Lanes): void {
         )
       }
     }
-    done(null, payload)
+    // The body of a request without one may have ended before anybody could listen to it (`optimizeEmptyRequests`).
+    done(null, raw.readableEnded ? Readable.from([]) : payload)
   })
 }

@@ -24,11 +24,13 @@ export function limitConnections(server: Server, limit: () => number, refused: (
   })
   // A WebSocket is never idle, however long it is silent.
   server.on('upgrade', ({ socket }: IncomingMessage) => void idle.delete(socket))
+  function over(this: ServerResponse): void {
+    const { socket } = this.req
+    if (!socket.destroyed) idle.add(socket)
+  }
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const { socket } = request
-    idle.delete(socket)
-    response.once('close', () => {
-      if (!socket.destroyed) idle.add(socket)
-    })
+    idle.delete(request.socket)
+    // One listener for all: a closure for each request would be felt.
+    response.on('close', over)
   })
 }

@@ -52,7 +52,6 @@ export class DirectCall implements Waiter, Sink {
   #begun = false
   #length = -1
   #served = ''
-  #startedAt = 0
 
   constructor(
     gateway: Gateway,
@@ -72,7 +71,7 @@ export class DirectCall implements Waiter, Sink {
     this.#socket = request.socket
     const hint = request.headers['x-fal-runner-hint']
     this.hint = typeof hint === 'string' ? hint : null
-    response.once('close', () => this.#closed())
+    response.on('close', () => this.#closed())
   }
 
   /** Enters the line of its app. */
@@ -92,7 +91,6 @@ export class DirectCall implements Waiter, Sink {
     this.#waiting?.cancel()
     const runner = this.#gateway.routes.of(handle)
     this.#served = runner.id
-    this.#startedAt = this.#gateway.clock.now()
     const request = this.#request
     if (hasBody(request)) {
       this.#body = limitBody(request, this.#gateway.config().limits.bodyBytes)
@@ -119,10 +117,7 @@ export class DirectCall implements Waiter, Sink {
           headers,
           body: this.#body,
         },
-        caller: {
-          gone: () => this.#socket.destroyed || this.#body?.errored != null,
-          sending: () => this.#stuck,
-        },
+        caller: this,
       },
       this,
     )
@@ -178,6 +173,11 @@ export class DirectCall implements Waiter, Sink {
     return true
   }
 
+  whole(text: string): void {
+    this.#begun = true
+    this.#response.end(text, 'latin1')
+  }
+
   settled(end: Settlement): void {
     this.#stall?.cancel()
     this.#stall = null
@@ -209,7 +209,7 @@ export class DirectCall implements Waiter, Sink {
         {
           n: 1,
           runner: this.#served,
-          startedAt: clock.wall(this.#startedAt),
+          startedAt: clock.wall(this.#attempt!.startedAt),
           endedAt: at,
           outcome: end.outcome,
           status: end.status,
@@ -235,8 +235,13 @@ export class DirectCall implements Waiter, Sink {
     )
   }
 
+  /** True when nobody is there any more to hear an answer. */
+  get gone(): boolean {
+    return this.#socket.destroyed || this.#body?.errored != null
+  }
+
   /** True while the caller holds things up: its body is not here yet, or it does not read. */
-  get #stuck(): boolean {
+  get sending(): boolean {
     if (this.#paused) return true
     return this.#body !== null && !this.#request.complete && this.#request.readableLength === 0
   }
@@ -246,7 +251,7 @@ export class DirectCall implements Waiter, Sink {
       this.#gateway.lanes,
       this.#socket,
       () => {
-        if (this.#stuck) return 'caller'
+        if (this.sending) return 'caller'
         if (this.#body !== null && !this.#request.complete) return 'other'
         this.#stall = null
         return 'over'

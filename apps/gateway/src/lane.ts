@@ -44,8 +44,8 @@ class Lane {
     return this.#first === null
   }
 
-  add(passed: () => void): Entry {
-    const entry = new Entry(this, this.#clock.now() + this.#ms, passed)
+  add(passed: () => void, now: number): Entry {
+    const entry = new Entry(this, now + this.#ms, passed)
     entry.previous = this.#last
     if (this.#last === null) this.#first = entry
     else this.#last.next = entry
@@ -86,8 +86,8 @@ class Lane {
 
 /** Timeouts by their length. */
 export interface Lanes {
-  /** Calls `passed` once, `ms` of observed time from now. */
-  wait(ms: number, passed: () => void): Wait
+  /** Calls `passed` once, `ms` of observed time from now; `now` for one who has just read the clock. */
+  wait(ms: number, passed: () => void, now?: number): Wait
   /** Drops all timeouts; none fires any more. */
   close(): void
 }
@@ -99,7 +99,7 @@ const MAX_LANES = 256
 export function createLanes(clock: Clock): Lanes {
   const lanes = new Map<number, Lane>()
   return {
-    wait(ms, passed) {
+    wait(ms, passed, now = clock.now()) {
       let lane = lanes.get(ms)
       if (lane === undefined) {
         if (lanes.size >= MAX_LANES) {
@@ -112,7 +112,7 @@ export function createLanes(clock: Clock): Lanes {
         lane = new Lane(ms, clock)
         lanes.set(ms, lane)
       }
-      return lane.add(passed)
+      return lane.add(passed, now)
     },
     close() {
       for (const lane of lanes.values()) lane.close()

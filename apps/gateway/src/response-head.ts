@@ -38,14 +38,62 @@ const keptFromCaller = new Set([
 export const EXPOSED =
   'x-fal-request-id, x-fal-request-timeout-type, x-fal-error-type, x-fal-served-from'
 
-const named = (connection: string | undefined): ReadonlySet<string> | null => {
-  if (connection === undefined) return null
+/** The headers that a `Connection` names, besides its own words; null when there are none, which is the usual case. */
+function named(connection: string): ReadonlySet<string> | null {
+  if (connection === 'keep-alive' || connection === 'close') return null
   const words = connection
     .toLowerCase()
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== 'keep-alive' && word !== 'close' && word !== '')
   return words.length === 0 ? null : new Set(words)
+}
+
+/** What is known of a header's name. */
+interface Name {
+  readonly lower: string
+  readonly toRunner: boolean
+  readonly toCaller: boolean
+  /** Something is read from it, on the way from a runner. */
+  readonly said: boolean
+}
+
+const saying = new Set([
+  'connection',
+  'content-length',
+  'content-type',
+  'retry-after',
+  'x-fal-needs-retry',
+  'x-fal-runner-health-check',
+  'x-fal-runner-hints',
+  'x-fal-stop-runner',
+])
+
+/** Few names are ever seen: each is looked at once, up to this many of at most so many characters. */
+const KNOWN_NAMES = 1024
+const KNOWN_LENGTH = 64
+const names = new Map<string, Name>()
+
+function nameOf(raw: string): Name {
+  const known = names.get(raw)
+  if (known !== undefined) return known
+  const lower = raw.toLowerCase()
+  const name = {
+    lower,
+    toRunner: !keptFromRunner.has(lower),
+    toCaller: !keptFromCaller.has(lower),
+    said: saying.has(lower),
+  }
+  // A copy: what was cut out of a head would keep all of it.
+  if (names.size < KNOWN_NAMES && raw.length <= KNOWN_LENGTH)
+    names.set(Buffer.from(raw, 'latin1').toString('latin1'), name)
+  return name
+}
+
+/** Takes what a `Connection` named out of a list. */
+function without(list: string[], drop: ReadonlySet<string> | null): void {
+  if (drop === null) return
+  for (let i = list.length - 2; i >= 0; i -= 2) if (drop.has(list[i]!)) list.splice(i, 2)
 }
 
 /** What a call says of its way here. */
@@ -63,14 +111,12 @@ export function forwardHead(raw: readonly string[], from: Forwarded): string[] {
   const out: string[] = []
   let drop: ReadonlySet<string> | null = null
   for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i]!.length === 10 && raw[i]!.toLowerCase() === 'connection') drop = named(raw[i + 1])
+    const { lower, toRunner } = nameOf(raw[i]!)
+    if (toRunner) {
+      if (!from.ours || lower !== 'authorization') out.push(lower, raw[i + 1]!)
+    } else if (lower === 'connection') drop = named(raw[i + 1]!)
   }
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase()
-    if (keptFromRunner.has(name) || (from.ours && name === 'authorization') || drop?.has(name))
-      continue
-    out.push(name, raw[i + 1]!)
-  }
+  without(out, drop)
   out.push(
     'x-forwarded-for',
     from.address,
@@ -107,12 +153,14 @@ export function readRunnerHead(raw: readonly string[]): RunnerHead {
   let stream = false
   let length = -1
   for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase()
+    const { lower, toCaller, said } = nameOf(raw[i]!)
     const value = raw[i + 1]!
-    switch (name) {
+    if (toCaller) forward.push(lower, value)
+    if (!said) continue
+    switch (lower) {
       case 'connection':
         drop = named(value)
-        continue
+        break
       case 'x-fal-runner-hints':
         hints = value
           .split(',')
@@ -125,20 +173,12 @@ export function readRunnerHead(raw: readonly string[]): RunnerHead {
       case 'content-length':
         length = Number(value)
         break
-      case 'retry-after':
-      case 'x-fal-stop-runner':
-      case 'x-fal-needs-retry':
-      case 'x-fal-runner-health-check':
-        control ??= new Map()
-        control.set(name, value)
-        break
       default:
+        control ??= new Map()
+        control.set(lower, value)
     }
-    if (!keptFromCaller.has(name)) forward.push(name, value)
   }
-  if (drop !== null) {
-    for (let i = forward.length - 2; i >= 0; i -= 2) if (drop.has(forward[i]!)) forward.splice(i, 2)
-  }
+  without(forward, drop)
   const words = control
   return {
     forward,

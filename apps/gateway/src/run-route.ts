@@ -8,7 +8,7 @@ import { bodyTooLarge, refuse, Refused } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { later } from './later.ts'
 import { startLimit } from './submission.ts'
-import { parseTarget } from './target.ts'
+import { isStream, parseTarget } from './target.ts'
 
 const PREFIX = '/run/'.length
 
@@ -41,11 +41,10 @@ export function runRoutes(app: FastifyInstance, gateway: Gateway): void {
       if (Number(request.headers['content-length'] ?? 0) > gateway.config().limits.bodyBytes)
         throw new Refused(bodyTooLarge)
       const startLimitMs = startLimit(request.headers)
-      const bare = target.path.split('?', 1)[0]!
       const call = new DirectCall(gateway, line, raw, reply.raw, {
         id: request.id,
         path: target.path,
-        mode: bare.endsWith('/stream') ? 'stream' : 'run',
+        mode: isStream(target.path) ? 'stream' : 'run',
         owner: request.caller?.owner ?? '',
         ours: request.caller !== null && !gateway.gate.isOpen,
         startLimitMs,

@@ -15,6 +15,7 @@ import { channelRoutes, takesUpgrade } from './channel.ts'
 import { watchRequests } from './channel-queue.ts'
 import type { Config } from './config.ts'
 import { limitConnections } from './connection.ts'
+import { directFront } from './direct-front.ts'
 import { createDispatcher, type Dispatcher } from './dispatch.ts'
 import { answerRaw, errorBody, refusalOf, type Refusal } from './error-answer.ts'
 import { createExitWatch } from './exit-watch.ts'
@@ -124,12 +125,20 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   const stopAlerts = supervisor.onAlert(({ name }) => metrics.alert(name))
   const stopOrders = supervisor.onOrder((command) => gateway.dispatcher.perform([command]))
 
+  const sayFailed = (request: string | null, error: unknown): void =>
+    log({
+      level: 'error',
+      event: 'request.failed',
+      request,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
   const app = fastify({
     http: {
       maxHeaderSize: HEAD_BYTES,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: 5000,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      optimizeEmptyRequests: true,
       shouldUpgradeCallback: takesUpgrade,
     },
     // Bodies are bounded where they are read: a direct call may wait long before its body is.
@@ -147,6 +156,18 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   })
   // Counted by us, and refused by name.
   app.server.maxHeadersCount = 0
+  const [routed] = app.server.listeners('request')
+  const direct = directFront(gateway)
+  app.server.removeAllListeners('request')
+  app.server.on('request', (request, response) => {
+    try {
+      if (direct(request, response)) return
+    } catch (error) {
+      sayFailed(null, error)
+      return void response.destroy()
+    }
+    routed!.call(app.server, request, response)
+  })
   app.server.on('checkContinue', (request, response) =>
     app.server.emit('request', request, response),
   )
@@ -158,14 +179,8 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   )
   app.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error)
-    if (refusal.status >= 500 && refusal.errorType === 'internal_error') {
-      log({
-        level: 'error',
-        event: 'request.failed',
-        request: request.id,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      })
-    }
+    if (refusal.status >= 500 && refusal.errorType === 'internal_error')
+      sayFailed(request.id, error)
     return answer(reply, refusal)
   })
   app.setNotFoundHandler((_request, reply) =>

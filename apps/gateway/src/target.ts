@@ -29,6 +29,12 @@ export function parseTarget(rest: string): Target | null {
   return { app: rest.slice(0, next), path: path.startsWith('/') ? path : `/${path}` }
 }
 
+/** Whether a path below an app, query included, is its stream. */
+export function isStream(path: string): boolean {
+  const query = path.indexOf('?')
+  return path.endsWith('/stream', query === -1 ? path.length : query)
+}
+
 /** What a call under `/queue` means. */
 export type QueueTarget =
   | { readonly kind: 'submit'; readonly app: string; readonly path: string }
@@ -69,12 +75,12 @@ export function parseQueueTarget(method: string, rest: string): QueueTarget | nu
   return kind === undefined || kind === 'cancel' ? null : { kind, app: target.app, id }
 }
 
-const services: Readonly<Record<string, string>> = {
-  'fal.run': '/run',
-  'queue.fal.run': '/queue',
-  'rest.fal.ai': '/rest',
-  'rest.alpha.fal.ai': '/rest',
-}
+const services: ReadonlyMap<string, string> = new Map([
+  ['fal.run', '/run'],
+  ['queue.fal.run', '/queue'],
+  ['rest.fal.ai', '/rest'],
+  ['rest.alpha.fal.ai', '/rest'],
+])
 
 /** Where the queue's own URLs begin for a call that came by another way than the path prefix. */
 const bases = new WeakMap<IncomingMessage, string>()
@@ -87,12 +93,22 @@ export function queueBase(request: IncomingMessage, proto: string): string {
 const proxyPath = /^\/proxy\/?(?:\?|$)/
 const bareHost = (host: string): string => host.split(':', 1)[0]!.toLowerCase()
 
+/** Nearly all callers use one name: the last one is looked up once. */
+let lastHost = ''
+let lastPrefix: string | undefined
+
+function prefixOf(host: string): string | undefined {
+  if (host === lastHost || host.length >= 32) return host === lastHost ? lastPrefix : undefined
+  lastHost = host
+  return (lastPrefix = services.get(bareHost(host)))
+}
+
 /** Rewrites the platform's host names and the clients' proxy mode to the path prefixes. A proxy target that is not allowed stays `/proxy`. */
 export function rewrite(request: IncomingMessage): string {
   const url = request.url ?? '/'
   const host = request.headers.host
-  if (host !== undefined && host.length < 32) {
-    const prefix = services[bareHost(host)]
+  if (host !== undefined) {
+    const prefix = prefixOf(host)
     if (prefix !== undefined) {
       if (prefix === '/queue') bases.set(request, `http://${host}`)
       return prefix + url
@@ -102,7 +118,7 @@ export function rewrite(request: IncomingMessage): string {
   const target = request.headers['x-fal-target-url']
   if (typeof target !== 'string' || !URL.canParse(target)) return '/proxy'
   const { protocol, hostname, origin, pathname, search } = new URL(target)
-  const prefix = services[hostname]
+  const prefix = services.get(hostname)
   if (prefix === undefined || (protocol !== 'https:' && protocol !== 'http:')) return '/proxy'
   if (prefix === '/queue') bases.set(request, origin)
   return prefix + pathname + search

@@ -39,11 +39,15 @@ const CR = 13
 const COLON = 58
 
 /**
- * Reads header lines, each ended by CRLF, from `at` to the end of `text` into `out`; null when they are well-formed. Folded
- * lines, blanks before the colon, empty names and bare line ends are not.
+ * Reads header lines, each ended by CRLF, from `at` to `end` into `out`; null when they are well-formed. Folded lines, blanks
+ * before the colon, empty names and bare line ends are not.
  */
-export function readFields(text: string, at: number, out: string[]): HeadFault | null {
-  const end = text.length
+export function readFields(
+  text: string,
+  at: number,
+  out: string[],
+  end = text.length,
+): HeadFault | null {
   let i = at
   while (i < end) {
     if (out.length >= MAX_HEADERS * 2) return 'too_many'
@@ -67,8 +71,12 @@ export function readFields(text: string, at: number, out: string[]): HeadFault |
 const isBlank = (code: number): boolean => code === SPACE || code === TAB
 const isDigit = (code: number): boolean => code >= 48 && code <= 57
 
-/** Reads a head up to and without the empty line; each line of `text` ends with CRLF. `bodiless`: the request was a HEAD. */
-export function readHead(text: string, bodiless: boolean): AnswerHead | HeadFault {
+/** Reads a head that ends before `end`, without its empty line; each line ends with CRLF. `bodiless`: the request was a HEAD. */
+export function readHead(
+  text: string,
+  bodiless: boolean,
+  end = text.length,
+): AnswerHead | HeadFault {
   // HTTP/1.x SP 3DIGIT [SP reason] CRLF
   const minor = text.charCodeAt(7) - 48
   if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1)) return 'malformed'
@@ -83,7 +91,7 @@ export function readHead(text: string, bodiless: boolean): AnswerHead | HeadFaul
   if (text.charCodeAt(i) === SPACE) while ((kinds[text.charCodeAt(i)]! & VALUE) !== 0) i++
   if (text.charCodeAt(i) !== CR || text.charCodeAt(i + 1) !== 10) return 'malformed'
   const headers: string[] = []
-  const fault = readFields(text, i + 2, headers)
+  const fault = readFields(text, i + 2, headers, end)
   if (fault !== null) return fault
   return frame(status, headers, minor === 0, bodiless)
 }

@@ -2,14 +2,16 @@
  * Turns the bytes of a connection into one answer: interim heads are read and dropped, the final one is told, then its body. It
  * keeps no more than one unfinished head, and says exactly where the answer ended; what follows is nobody's.
  */
-import { readHead, type AnswerHead } from './answer-head.ts'
+import { readHead, type AnswerHead, type HeadFault } from './answer-head.ts'
 import { ChunkReader } from './chunk.ts'
 import { HEAD_BYTES } from './route.ts'
 
-/** What the reader tells. `data` answers false to stop until the rest is fed again. */
+/** What the reader tells. `onData` and `onWhole` answer false to stop until the rest is fed again. */
 export interface AnswerSink {
   onHead(head: AnswerHead): void
   onData(chunk: Uint8Array): boolean
+  /** A short body that came in one piece with its head, as latin1, instead of `onData`. */
+  onWhole(text: string): boolean
 }
 
 /** What a feeding came to: more is needed, it stopped because it was asked to, the answer is whole, or it is none. */
@@ -17,7 +19,10 @@ export type Progress = 'more' | 'stopped' | 'whole' | 'malformed' | 'too_large'
 
 /** Interim answers before the final one; more say nothing but delay. */
 const MAX_INTERIM = 64
-const CRLF2 = Buffer.from('\r\n\r\n')
+/** Up to this many bytes are looked at as text at once. Below HEAD_BYTES: no head in them is too large. */
+const TEXT_BYTES = 8192
+const HEAD_END = '\r\n\r\n'
+const CRLF2 = Buffer.from(HEAD_END)
 const CR = 13
 const LF = 10
 
@@ -60,23 +65,50 @@ export class AnswerReader {
   feed(bytes: Buffer): Progress {
     let at = 0
     this.used = 0
+    if (this.#head === null && this.#partial === null && bytes.length <= TEXT_BYTES) {
+      const progress = this.#short(bytes)
+      if (progress !== null) return progress
+      at = this.used
+    }
     while (this.#head === null) {
       const text = this.#takeHead(bytes, at)
       if (typeof text !== 'string') return text.progress
       at = this.used
-      const head = readHead(text, this.#bodiless)
-      if (head === 'too_many') return 'too_large'
-      if (head === 'malformed' || head.status === 101) return 'malformed'
-      if (head.status < 200) {
-        if (++this.#interim > MAX_INTERIM) return 'malformed'
-        continue
-      }
-      this.#head = head
-      if (head.framing === 'chunked') this.#chunks = new ChunkReader()
-      else this.#left = head.framing === 'close' ? Number.POSITIVE_INFINITY : head.framing
-      this.#sink.onHead(head)
+      const refused = this.#take(readHead(text, this.#bodiless))
+      if (refused !== null) return refused
     }
     return this.#body(bytes, at)
+  }
+
+  /**
+   * The usual case, an answer that is here as a whole and short, with one look at its text. null: the head, if there was one,
+   * was read, and `used` says how far; the rest is read as any other.
+   */
+  #short(bytes: Buffer): Progress | null {
+    const text = bytes.toString('latin1')
+    const end = text.indexOf(HEAD_END)
+    if (end === -1) return null
+    const at = end + HEAD_END.length
+    this.used = at
+    const refused = this.#take(readHead(text, this.#bodiless, end + 2))
+    if (refused !== null) return refused
+    const head = this.#head
+    if (head === null || head.framing === 0 || head.framing !== text.length - at) return null
+    this.#left = 0
+    this.used = text.length
+    return this.#sink.onWhole(text.slice(at)) ? 'whole' : 'stopped'
+  }
+
+  /** Takes a head that was read: tells the final one, counts interim ones. Not null when it cannot be taken. */
+  #take(head: AnswerHead | HeadFault): Progress | null {
+    if (head === 'too_many') return 'too_large'
+    if (head === 'malformed' || head.status === 101) return 'malformed'
+    if (head.status < 200) return ++this.#interim > MAX_INTERIM ? 'malformed' : null
+    this.#head = head
+    if (head.framing === 'chunked') this.#chunks = new ChunkReader()
+    else this.#left = head.framing === 'close' ? Number.POSITIVE_INFINITY : head.framing
+    this.#sink.onHead(head)
+    return null
   }
 
   /** True when the end of the connection is the end of the answer. */

@@ -142,6 +142,14 @@ export class Connection implements AnswerSink {
     return this.#journey?.receiver.data(Buffer.from(slice)) ?? false
   }
 
+  onWhole(text: string): boolean {
+    const receiver = this.#journey?.receiver
+    if (receiver === undefined) return false
+    if (receiver.whole === undefined) return receiver.data(Buffer.from(text, 'latin1'))
+    receiver.whole(text)
+    return true
+  }
+
   #write(head: string, body: Uint8Array | null): void {
     const socket = this.#socket
     if (body === null || body.byteLength === 0) return void socket.write(head, 'latin1')

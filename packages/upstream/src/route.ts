@@ -26,12 +26,17 @@ export type Cut =
   | 'unsendable'
   | 'no_socket'
 
-/** Receives one answer: `head`, any `data`, then `end`; or `lost` at any point instead. Nothing comes after `end`, `lost` or `abort`. */
+/** Receives one answer: `head`, any `data` (or one `whole`), then `end`; or `lost` at any point instead. Nothing comes after `end`, `lost` or `abort`. */
 export interface Receiver {
   /** Headers are a flat list, names as they came. */
   head(status: number, headers: readonly string[]): void
   /** The chunk is the receiver's to keep. False: stop until `resume`. */
   data(chunk: Uint8Array): boolean
+  /**
+   * A short body that came in one piece with its head, byte by character (latin1), instead of `data`: what is text already is
+   * written on without being copied. A receiver without it gets `data`.
+   */
+  whole?(text: string): void
   end(): void
   lost(how: Cut): void
 }

@@ -34,6 +34,11 @@ function read(pieces: readonly Buffer[], method = 'GET', stops = false): Read {
       seen.body += Buffer.from(chunk).toString('latin1')
       return !stops
     },
+    onWhole(text) {
+      expect(text.length).toBeGreaterThan(0)
+      seen.body += text
+      return !stops
+    },
   })
   reader.begin(method === 'HEAD')
   for (const [at, piece] of pieces.entries()) {
