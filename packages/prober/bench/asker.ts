@@ -7,12 +7,8 @@ import { createFleet, nextDue, step, type Clock, type Fleet, type StepResult } f
 import { createProber } from '../src/prober.ts'
 import { memoryOf, type AskerName, type Load, type Row } from './load.ts'
 
-type Ask = (url: string, done: (passed: boolean) => void) => void
-interface Asker {
-  readonly ask: Ask
-  /** Asked once before the load begins, so that what is kept per target is there. */
-  readonly pooled?: boolean
-}
+/** Says whether it passed, and how long it took from the moment it began: a prober may let it wait before. */
+type Ask = (url: string, done: (passed: boolean, latencyMs: number) => void) => void
 /** What of undici is used. */
 type Request = (
   url: string,
@@ -28,19 +24,18 @@ const clock: Clock = {
   },
 }
 
-const askers: Record<AskerName, () => Asker> = {
+const askers: Record<AskerName, () => Ask> = {
   'this prober': () => {
     const prober = createProber({ clock })
     let probe = 0
     const rest = { incarnation: 1, kind: 'regular', method: 'GET', path: '/health' } as const
-    const ask: Ask = (url, done) => {
+    return (url, done) => {
       const order = { ...rest, runner: url, probe: ++probe, url, timeoutMs: 5_000 }
-      prober.probe(order, ({ result }) => done(result === 'passed'))
+      prober.probe(order, ({ result, latencyMs }) => done(result === 'passed', latencyMs))
     }
-    return { ask }
   },
-  'undici, pooled': () => ({ ask: undici({}), pooled: true }),
-  'undici, new connection each': () => ({ ask: undici({ reset: true }) }),
+  'undici, pooled': () => undici({}),
+  'undici, new connection each': () => undici({ reset: true }),
 }
 
 /** The peer comes from the gateway's dependencies: this package has none. */
@@ -48,35 +43,36 @@ function undici(options: { readonly reset?: boolean }): Ask {
   const require = createRequire(new URL('../../../apps/gateway/package.json', import.meta.url))
   const { request } = require('undici') as { readonly request: Request }
   return (url, done) => {
+    const began = performance.now()
     request(`${url}/health`, { ...options, headersTimeout: 5_000 })
       .then(async ({ statusCode, body }) => {
         await body.dump()
-        done(statusCode === 200)
+        done(statusCode === 200, performance.now() - began)
       })
-      .catch(() => done(false))
+      .catch(() => done(false, performance.now() - began))
   }
 }
 
 /** A fleet with a ready runner per port; from now on each is due once per interval. */
-function fleetOf({ every, ports }: Load): Fleet {
+function fleetOf({ every, targets }: Load): Fleet {
   const fleet = createFleet({}, { seed: 1 })
   const at = clock.now()
   const path = '/health'
   const times = { startPeriodSeconds: 0, intervalSeconds: every / 1_000 }
-  const bounds = { minConcurrency: ports.length, maxConcurrency: ports.length }
+  const bounds = { minConcurrency: targets.length, maxConcurrency: targets.length }
   const options = { healthCheck: { path, ...times }, startupTimeoutSeconds: 60, ...bounds }
   const fact = { type: 'app.configured', at, app: 'bench/app', revision: 'r1' } as const
   step(fleet, { ...fact, options, policy: {} })
   let next = 0
   for (const [runner, record] of fleet.runners) {
     const life = { runner, incarnation: 1, at }
-    const url = `http://127.0.0.1:${ports[next++]}`
+    const url = `http://${targets[next++]}`
     step(fleet, { type: 'process.started', ...life, pid: 1, url })
     step(fleet, { type: 'port.opened', ...life, latencyMs: 1 })
     const passed = { type: 'probe.passed', ...life, latencyMs: 1 } as const
     if (record.flying > 0) step(fleet, { ...passed, probe: record.flying, kind: 'regular' })
   }
-  if (next !== ports.length) throw new Error(`only ${next} of ${ports.length} runners started`)
+  if (next !== targets.length) throw new Error(`only ${next} of ${targets.length} runners started`)
   return fleet
 }
 
@@ -89,9 +85,12 @@ class Count {
   readonly #cpu = process.cpuUsage()
   failed = 0
 
-  start(due: number, now: number): void {
-    this.lates.push(now - due)
-    const second = Math.floor((now - this.#begun) / 1_000)
+  ended(due: number, passed: boolean, latencyMs: number): void {
+    const began = performance.now() - latencyMs
+    this.latencies.push(latencyMs)
+    this.lates.push(began - due)
+    if (!passed) this.failed++
+    const second = Math.floor((began - this.#begun) / 1_000)
     this.#seconds[second] = (this.#seconds[second] ?? 0) + 1
   }
 
@@ -116,7 +115,7 @@ class Count {
 const quantile = (list: readonly number[], share: number): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length * share)] ?? 0
 
-/** Asks every target once, a few at a time. */
+/** Asks every target once, a few at a time, so that what is kept per target is there and the code is compiled. */
 async function askAll(ask: Ask, urls: readonly string[]): Promise<void> {
   let next = 0
   const work = async (): Promise<void> => {
@@ -129,12 +128,11 @@ async function askAll(ask: Ask, urls: readonly string[]): Promise<void> {
 async function measure(name: string, load: Load): Promise<void> {
   const make = askers[name as AskerName]
   if (make === undefined) throw new Error(`unknown: ${name}`)
-  const { ask, pooled } = make()
-  if (pooled)
-    await askAll(
-      ask,
-      load.ports.map((port) => `http://127.0.0.1:${port}`),
-    )
+  const ask = make()
+  await askAll(
+    ask,
+    load.targets.map((target) => `http://${target}`),
+  )
   const fleet = fleetOf(load)
   let count: Count | null = null
   let timer: NodeJS.Timeout | undefined
@@ -146,14 +144,9 @@ async function measure(name: string, load: Load): Promise<void> {
       const { runner, incarnation, probe, kind } = command
       const life = { runner, incarnation, probe, kind }
       const counted = count
-      const began = performance.now()
-      counted?.start(due, began)
-      ask(fleet.runners.get(runner)?.url ?? '', (passed) => {
-        const now = performance.now()
-        counted?.latencies.push(now - began)
-        if (!passed && counted !== null) counted.failed++
+      ask(fleet.runners.get(runner)?.url ?? '', (passed, latencyMs) => {
+        counted?.ended(due, passed, latencyMs)
         const at = Math.max(clock.now(), fleet.now)
-        const latencyMs = now - began
         const answer = passed
           ? ({ type: 'probe.passed', status: 200 } as const)
           : ({ type: 'probe.errored', detail: 'not answered' } as const)

@@ -42,7 +42,7 @@ export async function measureHaproxy(load: Load, answered: () => Promise<number>
 }
 
 // By default it spreads the first checks over the interval by itself.
-const configOf = ({ ports, every }: Load, socket: string): string => `global
+const configOf = ({ targets, every }: Load, socket: string): string => `global
   nbthread 1
   maxconn 100
 defaults
@@ -58,7 +58,7 @@ backend targets
   option httpchk
   http-check send meth GET uri /health ver HTTP/1.1 hdr Host 127.0.0.1
   default-server check inter ${every}ms fall 3 rise 1
-${ports.map((port, index) => `  server t${index} 127.0.0.1:${port}`).join('\n')}
+${targets.map((target, index) => `  server t${index} ${target}`).join('\n')}
 `
 
 /** Time on the processor of its one thread. */

@@ -7,7 +7,8 @@ export interface Load {
   readonly every: number
   readonly warmMs: number
   readonly measureMs: number
-  readonly ports: readonly number[]
+  /** Addresses and ports, `127.0.0.1:9001`. */
+  readonly targets: readonly string[]
 }
 
 /** What one round of one prober cost; null where it cannot be seen from outside. */

@@ -1,7 +1,7 @@
 /**
  * What it costs to ask many runners how they are: this prober beside undici's `request` and HAProxy's checks, each in a process of
  * its own against the same targets, in turns. `node --conditions=@health/source bench/prober.ts [--targets 10000] [--every 15000]
- * [--warm 5] [--seconds 15] [--rounds 1] [--only NAME]`, times of a round in seconds.
+ * [--warm 5] [--seconds 15] [--rounds 1] [--only NAME,NAME]`, times of a round in seconds.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     only: option(''),
   },
 })
-const [targets, every, rounds] = [values.targets, values.every, values.rounds].map(Number) as [
+const [count, every, rounds] = [values.targets, values.every, values.rounds].map(Number) as [
   number,
   number,
   number,
@@ -45,9 +45,9 @@ async function told<T>(child: ChildProcess): Promise<T> {
   return message as T
 }
 
-const server = start('target-server.ts', String(targets))
-const ports = await told<number[]>(server)
-const load: Load = { every, warmMs, measureMs, ports }
+const server = start('target-server.ts', String(count))
+const targets = await told<string[]>(server)
+const load: Load = { every, warmMs, measureMs, targets }
 async function answered(): Promise<number> {
   server.send('count')
   return (await told<{ answered: number }>(server)).answered
@@ -65,7 +65,8 @@ const subjects: Readonly<Record<string, () => Promise<Row>>> = {
   'undici, new connection each': () => measureNode('undici, new connection each'),
   ...(version !== null && { haproxy: () => measureHaproxy(load, answered) }),
 }
-const chosen = Object.entries(subjects).filter(([name]) => name.includes(values.only))
+const only = values.only.split(',')
+const chosen = Object.entries(subjects).filter(([name]) => only.some((part) => name.includes(part)))
 const rows = new Map<string, Row[]>(chosen.map(([name]) => [name, []]))
 for (let round = 0; round < rounds; round++)
   for (const [name, measure] of chosen) rows.get(name)?.push(await measure())
@@ -73,7 +74,7 @@ server.disconnect()
 
 const medians = new Map([...rows].map(([name, list]) => [name, medianOf(list)]))
 console.log(
-  `${targets} targets every ${every} ms, ${rounds} round(s) of ${values.seconds} s in turns, HAProxy ${version ?? 'not installed'}`,
+  `${count} targets every ${every} ms, ${rounds} round(s) of ${values.seconds} s in turns, HAProxy ${version ?? 'not installed'}`,
 )
 console.table(
   Object.fromEntries(
@@ -108,7 +109,7 @@ function tellRows(): void {
   const mine = medians.get('this prober')
   if (file === undefined || mine === undefined) return
   const wide = every >= 15_000
-  const what = `prober: ${targets} targets every ${every / 1_000} s`
+  const what = `prober: ${count} targets every ${every / 1_000} s`
   const goals: Readonly<Record<string, string | undefined>> = wide
     ? { 'undici, pooled': '≤ 0.45', haproxy: '≤ 1.60' }
     : { haproxy: '≤ 1.50' }
