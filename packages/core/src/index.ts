@@ -106,6 +106,7 @@ export {
   throttleReasons,
 } from './gpu-signal.ts'
 export { checkDevices, deviceFields } from './gpu-shape.ts'
+export { isAmdDevice, visibleDevices } from './gpu-visible.ts'
 export { type XidLine, xidTable } from './xid-table.ts'
 export {
   type ActionClass,

@@ -3,12 +3,36 @@
  * `"N/A"`, and warnings may come before the JSON. AMD's throttle flags are not NVIDIA's bits and are left out. Pure.
  */
 import type { DeviceSample } from '@health/core'
+import { amdName } from './amd-name.ts'
 import { pciAddress } from './source.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** The devices of `amd-smi metric --json` (and `static`), or why the text cannot be read. */
+/** The devices of `amd-smi metric --json`, named by the tool's index, or why the text cannot be read. */
 export function readAmdSmi(text: string): readonly DeviceSample[] | string {
+  const list = readList(text)
+  return typeof list === 'string'
+    ? list
+    : list.flatMap((entry) => {
+        const sample = readDevice(entry)
+        return sample === null ? [] : [sample]
+      })
+}
+
+/** Where each device of `amd-smi list --json` sits: PCI address by the tool's index. Empty when the text cannot be read. */
+export function readAmdPlaces(text: string): ReadonlyMap<number, string> {
+  const list = readList(text)
+  const places = new Map<number, string>()
+  for (const { gpu, bdf } of typeof list === 'string' ? [] : list) {
+    const index = number(gpu)
+    const pci = typeof bdf === 'string' ? pciAddress(bdf) : null
+    if (index !== undefined && pci !== null) places.set(index, pci)
+  }
+  return places
+}
+
+/** The entries of the tool's answer: a list, or one under `gpu_data`. */
+function readList(text: string): Json[] | string {
   // Lines of warnings may come first.
   const begin = text.search(/^[[{]/m)
   if (begin < 0) return 'no JSON in the answer'
@@ -19,11 +43,7 @@ export function readAmdSmi(text: string): readonly DeviceSample[] | string {
     return 'the JSON in the answer is cut or broken'
   }
   const list = Array.isArray(root) ? root : (root as Json).gpu_data
-  if (!Array.isArray(list)) return 'the JSON has no list of devices'
-  return list.filter(isObject).flatMap((entry) => {
-    const sample = readDevice(entry)
-    return sample === null ? [] : [sample]
-  })
+  return Array.isArray(list) ? list.filter(isObject) : 'the JSON has no list of devices'
 }
 
 function readDevice(entry: Json): DeviceSample | null {
@@ -31,9 +51,8 @@ function readDevice(entry: Json): DeviceSample | null {
   if (index === undefined) return null
   const at = (...path: string[]): number | undefined =>
     number(path.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), entry))
-  const uuid = typeof entry.uuid === 'string' ? entry.uuid : `amd-${index}`
   return compact({
-    uuid,
+    uuid: `amd-${index}`,
     index,
     // The hotspot is what the device slows down by; some report only the edge.
     temperatureC: at('temperature', 'hotspot') ?? at('temperature', 'edge'),
@@ -77,7 +96,7 @@ function readCard(index: number, card: Json): DeviceSample {
   }
   const clock = /\((\d+)Mhz\)/i.exec(find(/^sclk clock speed/) ?? '')
   return compact({
-    uuid: find(/^Unique ID$/) ?? `amd-${index}`,
+    uuid: amdName(find(/^Unique ID$/)) ?? `amd-${index}`,
     index,
     name: find(/^Card series$/i),
     pci: pciAddress(find(/^PCI Bus$/) ?? '') ?? undefined,
@@ -104,7 +123,7 @@ export function readSysfs(index: number, files: Readonly<Record<string, string>>
   const link = /([\d.]+) GT\/s/.exec(files.current_link_speed ?? '')
   const generation = link === null ? undefined : generations[link[1]!]
   return compact({
-    uuid: files.unique_id?.trim() || `amd-${index}`,
+    uuid: amdName(files.unique_id) ?? `amd-${index}`,
     index,
     pci: pciAddress(files.pci ?? '') ?? undefined,
     temperatureC: value('temp2_input', 1000) ?? value('temp1_input', 1000),

@@ -6,7 +6,8 @@ import { execFile } from 'node:child_process'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Cancel, DeviceSample } from '@health/core'
-import { readAmdSmi, readRocmSmi, readSysfs } from './amd-sample.ts'
+import { amdNames, renamed } from './amd-name.ts'
+import { readAmdPlaces, readAmdSmi, readRocmSmi, readSysfs } from './amd-sample.ts'
 import { brief, type Source, type SourceOptions, type Tell } from './source.ts'
 
 const TIMEOUT_MS = 15_000
@@ -18,12 +19,14 @@ export const amdWays = ['amd-smi', 'rocm-smi', 'files'] as const
 /** One of {@link amdWays}. */
 export type AmdWay = (typeof amdWays)[number]
 
-/** `use`: which of the three; `program`: default the tool's name; `sysfs`: default `/sys/class/drm`. */
+/** `use`: which of the three; `program`: default the tool's name; `sysfs`: default `/sys/class/drm`; `kfd`: default the kernel's. */
 export interface AmdOptions extends SourceOptions {
   readonly use: AmdWay
   readonly program?: string
   readonly args?: readonly string[]
   readonly sysfs?: string
+  /** Nodes of the compute topology. */
+  readonly kfd?: string
 }
 
 const files = [
@@ -50,12 +53,14 @@ const sensors = [
 export async function sampleSysfs(root = '/sys/class/drm'): Promise<DeviceSample[]> {
   const cards = (await readdir(root).catch(() => []))
     .filter((name) => /^card\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
     .slice(0, 64)
   const devices: DeviceSample[] = []
   for (const card of cards) {
     const folder = join(root, card, 'device')
     if ((await text(join(folder, 'vendor'))) !== AMD_VENDOR) continue
-    devices.push(readSysfs(Number(card.slice('card'.length)), await gather(folder)))
+    // Cards of other makers, a board's own graphics say, are not counted.
+    devices.push(readSysfs(devices.length, await gather(folder)))
   }
   return devices
 }
@@ -82,20 +87,27 @@ async function text(path: string): Promise<string | null> {
 }
 
 /** Asks the tool. Rejects with one line when it fails or hangs. */
-export function sampleTool(options: AmdOptions): Promise<DeviceSample[]> {
-  const { use, program = use, args = [], clock } = options
-  const [read, ask] =
-    use === 'rocm-smi' ? [readRocmSmi, ['-a', '--json']] : [readAmdSmi, ['metric', '--json']]
+export async function sampleTool(options: AmdOptions): Promise<DeviceSample[]> {
+  const rocm = options.use === 'rocm-smi'
+  const { stdout, error } = await ask(options, rocm ? ['-a', '--json'] : ['metric', '--json'])
+  const devices = rocm ? readRocmSmi(stdout) : readAmdSmi(stdout)
+  if (typeof devices !== 'string') return [...devices]
+  throw new Error(error ?? devices)
+}
+
+/** Runs the tool; rejects when it hangs. `error`: one line, when it failed. */
+function ask(
+  { use, program = use, args = [], clock }: AmdOptions,
+  question: readonly string[],
+): Promise<{ readonly stdout: string; readonly error: string | null }> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       program,
-      [...args, ...ask],
+      [...args, ...question],
       { maxBuffer: 16 * 1024 * 1024 },
       (error, stdout) => {
         cancel()
-        const devices = read(stdout)
-        if (typeof devices !== 'string') resolve([...devices])
-        else reject(new Error(error === null ? devices : brief(error.message)))
+        resolve({ stdout, error: error === null ? null : brief(error.message) })
       },
     )
     const cancel: Cancel = clock.after(TIMEOUT_MS, () => {
@@ -114,6 +126,11 @@ export class Amd implements Source {
   #running = false
   #failures = 0
   #asking: Promise<void> = Promise.resolve()
+  /** PCI addresses by the tool's index, and names by address: read once, for a device that changed its name would be another one. */
+  #known: {
+    readonly places: ReadonlyMap<number, string>
+    readonly names: ReadonlyMap<string, string>
+  } | null = null
 
   constructor(options: AmdOptions) {
     this.#options = options
@@ -143,8 +160,7 @@ export class Amd implements Source {
 
   async #ask(): Promise<void> {
     try {
-      const { use, sysfs } = this.#options
-      const devices = await (use === 'files' ? sampleSysfs(sysfs) : sampleTool(this.#options))
+      const devices = await this.#sample()
       if (this.#failures >= FAILURES) this.#tell({ type: 'recovered', detail: 'samples again' })
       this.#failures = 0
       if (this.#running) this.#tell({ type: 'sampled', devices })
@@ -162,5 +178,24 @@ export class Amd implements Source {
     this.#timer = this.#options.clock.after(this.#options.intervalMs, () => {
       if (this.#running) this.#asking = this.#ask()
     })
+  }
+
+  /** One sample, under the names by which the runtime of AMD knows the devices. */
+  async #sample(): Promise<DeviceSample[]> {
+    const { use, sysfs, kfd } = this.#options
+    const devices = await (use === 'files' ? sampleSysfs(sysfs) : sampleTool(this.#options))
+    this.#known ??= {
+      places:
+        use === 'amd-smi'
+          ? readAmdPlaces((await ask(this.#options, ['list', '--json'])).stdout)
+          : new Map<number, string>(),
+      names: await amdNames(kfd),
+    }
+    const { places, names } = this.#known
+    const located = devices.map((device) => {
+      const pci = places.get(device.index ?? -1)
+      return pci === undefined ? device : { ...device, pci }
+    })
+    return renamed(located, names)
   }
 }

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkDevices, type NodeView } from '@health/core'
-import { readAmdSmi, readRocmSmi, readSysfs } from '../src/amd-sample.ts'
+import { amdName } from '../src/amd-name.ts'
+import { readAmdPlaces, readAmdSmi, readRocmSmi, readSysfs } from '../src/amd-sample.ts'
 import { isWanted, readDcgm } from '../src/dcgm-sample.ts'
 import { gpuMetrics } from '../src/gauge.ts'
 import { LineReader, MAX_LINE } from '../src/line-reader.ts'
@@ -180,7 +181,7 @@ describe('AMD', () => {
 
   test("the kernel's files", () => {
     const files = {
-      unique_id: 'abc',
+      unique_id: '79ccd55167a2124a',
       temp2_input: '71000',
       temp2_crit: '105000',
       temp3_input: '60000',
@@ -196,7 +197,7 @@ describe('AMD', () => {
       pcie_replay_count: 'garbage',
     }
     expect(readSysfs(0, files)).toEqual({
-      uuid: 'abc',
+      uuid: 'GPU-79ccd55167a2124a',
       index: 0,
       pci: '0000:c5:00',
       temperatureC: 71,
@@ -211,6 +212,36 @@ describe('AMD', () => {
       eccVolatileUncorrected: 3,
     })
     expect(readSysfs(1, {})).toEqual({ uuid: 'amd-1', index: 1 })
+  })
+
+  test.for([
+    ['79ccd55167a2124a', 'GPU-79ccd55167a2124a'],
+    ['0x1AB', 'GPU-00000000000001ab'],
+    ['0x0000000000000000', null],
+    ['N/A', null],
+    ['', null],
+    ['79ccd55167a2124a0', null],
+    [undefined, null],
+  ] as const)('the number %j is the name %j', ([unique, name]) => {
+    expect(amdName(unique)).toBe(name)
+  })
+
+  test.for<[text: string, places: [number, string][]]>([
+    [
+      '[{"gpu": 0, "bdf": "0000:c5:00.0"}, {"gpu": 1, "bdf": "0001:0A:00.0"}]',
+      [
+        [0, '0000:c5:00'],
+        [1, '0001:0a:00'],
+      ],
+    ],
+    [
+      'warning\n{"gpu_data": [{"gpu": 2, "bdf": "0000:05:00.0", "uuid": "x"}]}',
+      [[2, '0000:05:00']],
+    ],
+    ['[{"gpu": "N/A", "bdf": "0000:05:00.0"}, {"gpu": 3, "bdf": "N/A"}]', []],
+    ['nothing', []],
+  ])('places in %s', ([text, places]) => {
+    expect([...readAmdPlaces(text)]).toEqual(places)
   })
 })
 
@@ -300,7 +331,7 @@ describe.skipIf(captures === null)('real captures', () => {
     }
     expect(readRocmSmi(read('rocm-smi-mi100-602.json'))).toEqual([
       {
-        uuid: '0x79ccd55167a2124a',
+        uuid: 'GPU-79ccd55167a2124a',
         index: 0,
         name: 'Arcturus GL-XL [Instinct MI100]',
         pci: '0000:83:00',

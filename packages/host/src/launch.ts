@@ -5,7 +5,7 @@
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
-import type { ProvisionOrder } from '@health/core'
+import { visibleDevices, type ProvisionOrder } from '@health/core'
 
 /** What is executed. */
 export interface Preparation {
@@ -70,9 +70,9 @@ function environment(
   if (inherited.HOME !== undefined) env['HOME'] = inherited.HOME
   for (const [name, value] of Object.entries(order.launch?.env ?? {}))
     env[name] = fillIn(value, port, order)
-  if (order.devices.length > 0) env['CUDA_VISIBLE_DEVICES'] = order.devices.join(',')
   return {
     ...env,
+    ...visibleDevices(order.devices),
     ...order.env,
     PORT: String(port),
     HEALTH_RUNNER_ID: order.runner,

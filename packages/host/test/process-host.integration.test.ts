@@ -70,6 +70,19 @@ describe('start', () => {
     expect(args).toEqual([`--port=${port}`, 'r1', '{other}'])
   })
 
+  test('AMD devices are named to their own runtime', async () => {
+    const stage = new Stage()
+    const command = stage.script('env', `console.log(JSON.stringify(process.env))`)
+    const devices = ['GPU-79ccd55167a2124a', 'amd-3']
+    stage.host.provision(stage.order('r1', command, { devices }))
+    await stage.fact('process.exited', 'r1')
+    expect(JSON.parse(stage.output('r1'))).toMatchObject({
+      ROCR_VISIBLE_DEVICES: 'GPU-79ccd55167a2124a,3',
+      HIP_VISIBLE_DEVICES: '0,1',
+      CUDA_VISIBLE_DEVICES: '0,1',
+    })
+  })
+
   test('the runner can listen on its port', async () => {
     const stage = new Stage()
     const command = stage.script(
