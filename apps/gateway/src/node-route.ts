@@ -27,7 +27,8 @@ export function nodeRoutes(plugin: FastifyInstance, gateway: Gateway): void {
   const admin = { config: { access: 'admin' } } as const
   for (const [order, type] of orders) {
     plugin.post(`/v1/nodes/:id/${order}`, admin, async (request, reply) => {
-      const { device } = texts(request, 'device')
+      // An order about the whole node that names a device would do more than was meant: it is refused.
+      const { device } = order === 'reset' ? texts(request, 'device') : texts<'device'>(request)
       const { id, devices } = nodeOrRefuse(gateway, idOf(request))
       if (device !== undefined && !devices.some(({ uuid }) => uuid === device))
         refuse(422, 'invalid_value', `Node ${id} has no device ${device.slice(0, 200)}.`, {

@@ -175,7 +175,13 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...Object.fromEntries(
     Object.entries(nodeOrders).map(([order, says]) => [
       `POST /v1/nodes/{id}/${order}`,
-      { says, body: 'OneDevice', answers: 202, gives: 'Node', errors: [404, 409, 422] },
+      {
+        says,
+        ...(order === 'reset' && { body: 'OneDevice' }),
+        answers: 202,
+        gives: 'Node',
+        errors: [404, 409, 422],
+      },
     ]),
   ),
   'GET /v1/nodes/{id}/explain': why('node'),

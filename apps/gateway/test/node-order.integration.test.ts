@@ -29,6 +29,7 @@ test('orders answer 202 with the node as it is, or a sentence; a cordon outlives
     chain: [
       { type: 'order.cordon', text: 'cordon ordered by operator' },
       { type: 'order.cordon', text: expect.stringContaining('healthy → cordoned') },
+      { type: 'order.cordon', text: expect.stringContaining('a person ordered it') },
     ],
   })
   for (const [path, status, type, detail] of [
@@ -40,10 +41,11 @@ test('orders answer 202 with the node as it is, or a sentence; a cordon outlives
     expect([path, got, value.error_type]).toEqual([path, status, type])
     expect(value.detail).toMatch(detail)
   }
-  expect(await scene.order('drain', { device: 'GPU-9' })).toMatchObject({
-    status: 422,
-    value: { path: 'device' },
-  })
+  for (const order of ['reset', 'drain', 'cordon', 'reboot'])
+    expect(await scene.order(order, { device: 'GPU-9' })).toMatchObject({
+      status: 422,
+      value: { path: 'device' },
+    })
   expect((await call(scene.url, '/v1/nodes/elsewhere')).status).toBe(404)
   expect(await call(scene.url, '/v1/breaker/close', { method: 'POST' })).toMatchObject({
     status: 202,
@@ -202,4 +204,37 @@ test('health nodes passes orders on and says what came of them', async () => {
   expect(refused.code).not.toBe(0)
   expect(refused.err).toMatch(/no reset command/)
   expect(await health('cordon', 'x')).toMatchObject({ code: 5 })
+  const whole = await health('drain', 'local', '--device', 'GPU-0')
+  expect([whole.code, whole.err]).toEqual([
+    1,
+    expect.stringMatching(/goes with health nodes reset/),
+  ])
+}, 120_000)
+
+test('health nodes reset --device is about that device alone', async () => {
+  await using scene = new GpuScene()
+  scene.configure({
+    source: 'replay',
+    replayFile: scene.openPipe(),
+    resetCommand: scene.script('resets'),
+  })
+  await scene.start()
+  scene.report(50, 51, 52)
+  await until(
+    () => scene.node(),
+    ({ devices }) => devices.length === 3,
+  )
+  const health = async (device: string) => {
+    await using cli = new GatewayProcess(
+      process.execPath,
+      [...fromSource, 'nodes', 'reset', 'local', '--device', device],
+      { env: { HEALTH_URL: scene.url } },
+    )
+    return await cli.ended
+  }
+  const refused = await health('GPU-9')
+  expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/has no device GPU-9/)])
+  expect((await health('GPU-1')).code).toBe(0)
+  await becomes(scene, 'healthy')
+  expect(scene.called('resets')).toEqual(['GPU-1 local'])
 }, 120_000)

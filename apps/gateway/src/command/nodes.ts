@@ -10,10 +10,23 @@ const orders = ['cordon', 'uncordon', 'drain', 'reset', 'reboot', 'escalate', 'r
 export const nodes: Command = {
   help: `usage: health nodes [list] [--json]
        health nodes ${orders.join('|')} ID [--json]
+       health nodes reset ID [--device UUID] [--json]
+
+  --device  that device alone, as GET /v1/nodes names it; the runners on the others stay
 `,
   async run(args, terminal) {
-    const { values, positionals } = readArguments(args, { json: { type: 'boolean' } }, 2)
+    const { values, positionals } = readArguments(
+      args,
+      { json: { type: 'boolean' }, device: { type: 'string' } },
+      2,
+    )
     const [verb = 'list', id] = positionals
+    const { device } = values
+    if (device !== undefined && verb !== 'reset')
+      throw new HealthError(
+        'HEALTH_USAGE',
+        `--device goes with health nodes reset, not with ${plain(verb)}: every other order is about the whole node.`,
+      )
     const client = connectGateway(terminal)
     if (verb === 'list') {
       const all = await allPages(client, '/v1/nodes', 'nodes')
@@ -45,7 +58,7 @@ export const nodes: Command = {
     const answer = await client.send(
       'POST',
       `/v1/nodes/${encodeURIComponent(required(id, 'ID'))}/${verb}`,
-      {},
+      device === undefined ? {} : { device },
     )
     if (values.json === true) printJson(terminal, answer)
     else terminal.out(`${plain(answer['id'] ?? id)} is ${plain(answer['state'])}\n`)
