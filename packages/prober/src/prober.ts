@@ -19,7 +19,7 @@ export interface ProberOptions {
   readonly maxFlying?: number
   /**
    * Regular probes that come closer together than this begin together, in ms of observed time: a wake-up of the process costs as
-   * much as a probe. The first of them, and every other kind, begins at once. Default 8, far below what jitter moves a probe; 0
+   * much as a probe. The first of them, and every other kind, begins at once. Default 12, far below what jitter moves a probe; 0
    * is never.
    */
   readonly gatherMs?: Millis
@@ -69,7 +69,7 @@ class SocketProber implements Prober {
   constructor({
     clock,
     maxFlying = 1_024,
-    gatherMs = 8,
+    gatherMs = 12,
     trust = {},
     loop = watchLoop(),
   }: ProberOptions) {

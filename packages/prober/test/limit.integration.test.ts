@@ -52,7 +52,7 @@ describe('limits', () => {
     expect(prober.flying).toBe(2)
     expect(await manual).toMatchObject({ result: 'passed' })
     expect(await results[0]).toMatchObject({ result: 'passed' })
-    clock.advance(7)
+    clock.advance(11)
     expect(prober.flying).toBe(0)
     clock.advance(1)
     expect(prober.flying).toBe(2)
@@ -67,7 +67,7 @@ describe('limits', () => {
     for (let count = 0; count < 3; count++)
       prober.probe(orderOf(url), (result) => results.push(result))
     await expect.poll(() => results).toMatchObject([{ result: 'errored' }])
-    clock.advance(8)
+    clock.advance(12)
     expect(prober.flying).toBe(2)
   })
 
