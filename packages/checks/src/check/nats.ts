@@ -7,7 +7,7 @@ import { CheckFailure } from '../failure.ts'
 import { complete, socketEvent, split } from '../measure.ts'
 import { invalid, type CheckOptions, type CheckSettings } from '../option.ts'
 
-/** A connection of `nats`. */
+/** A connection of `nats` or `@nats-io/transport-node`, or anything else with these two. */
 export interface NatsConnection {
   rtt(): Promise<number>
   isClosed(): boolean
