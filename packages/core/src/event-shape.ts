@@ -19,6 +19,7 @@ export type FieldKind =
   | 'count?'
   | 'count|null'
   | 'counts'
+  | 'counts?'
   | 'ms'
   | 'flag'
   | 'flag?'
@@ -248,6 +249,7 @@ export const eventShapes = {
       boot: 'text',
       sequence: 'count',
       pid: 'count?',
+      lineage: 'counts?',
     },
   },
   'gpu.lost': {

@@ -73,6 +73,8 @@ export type NodeEvent =
       readonly sequence: number
       /** Process that the driver names, when it does. */
       readonly pid?: number
+      /** Processes above it: groups, sessions, parents. Absent when nobody could look; present and none of ours: somebody else's process. */
+      readonly lineage?: readonly number[]
     })
   | (NodeFact & { readonly type: 'gpu.lost'; readonly device: string; readonly detail: string })
   | (NodeFact & {

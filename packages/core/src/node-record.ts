@@ -22,6 +22,8 @@ export const limits = {
   history: 64,
   /** Kernels and sources whose sequence is remembered; the oldest is forgotten. */
   boots: 4,
+  /** Processes above one that the driver names. */
+  lineage: 64,
   /** Nodes; facts about more are dismissed. */
   nodes: 10_000,
 } as const

@@ -261,15 +261,18 @@ function isNew(node: NodeRecord, { boot, sequence }: Of<'gpu.xid'>): boolean {
   return true
 }
 
-/** The process that the driver names, else whoever holds the device. */
+/** The runner whose process the driver names, or whose process started it; nobody when it is somebody else's; else whoever holds the device. */
 function culprits(
   turn: Turn,
   node: NodeRecord,
   device: DeviceRecord,
-  { pid }: Of<'gpu.xid'>,
+  { pid, lineage }: Of<'gpu.xid'>,
 ): string[] {
-  const named = pid === undefined ? null : (turn.env.runnerByPid?.(node.id, pid) ?? null)
-  if (named !== null && node.tenants.has(named)) return [named]
+  for (const each of pid === undefined ? [] : [pid, ...(lineage ?? []).slice(0, limits.lineage)]) {
+    const named = turn.env.runnerByPid?.(node.id, each) ?? null
+    if (named !== null && node.tenants.has(named)) return [named]
+  }
+  if (lineage !== undefined) return []
   // Errors are told a little late: one that came right after a runner had left is not its successor's.
   if (device.left !== null && turn.at - device.left.at <= LATE_MS) return [device.left.runner]
   return tenantsOf(node, device.uuid).map(({ runner }) => runner)

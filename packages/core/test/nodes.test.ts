@@ -24,7 +24,7 @@ let sequence = 0
 const xid = (
   device: string,
   number: number,
-  rest: { text?: string; pid?: number; sequence?: number; boot?: string } = {},
+  rest: { text?: string; pid?: number; lineage?: number[]; sequence?: number; boot?: string } = {},
 ) =>
   ({
     type: 'gpu.xid',
@@ -434,6 +434,24 @@ describe('Xids', () => {
     world.tell(xid('a-0', 31, { pid: 4712 }))
     world.tell(xid('a-0', 32, { pid: 1 }))
     expect(world.sent).toEqual(['fault r1 xid', 'fault r0 xid', 'fault r0 xid'])
+  })
+
+  test('a worker’s error is blamed on the runner that started it, somebody else’s process on nobody', () => {
+    const world = pair()
+    world.pids = { 4711: 'r1' }
+    world.tell(xid('a-0', 13, { pid: 9001, lineage: [9000, 4711, 300] }))
+    expect(world.sent).toEqual(['fault r1 xid'])
+    world.tell(xid('a-0', 31, { pid: 9002, lineage: [700, 701] }))
+    world.tell(xid('a-0', 31, { pid: 9003, lineage: [] }))
+    expect(world.sent).toEqual(['fault r1 xid'])
+    // Nobody’s error is not two runners’ error, whatever the holder of the device does next.
+    world.run(4 * MINUTE, 'a', 2)
+    world.tell(xid('a-0', 31))
+    expect(world.sent).toEqual(['fault r1 xid', 'fault r0 xid'])
+    expect(world.state('a')).toBe('healthy')
+    // What the device itself did wrong takes it out of service, whoever used it.
+    world.tell(xid('a-0', 48, { pid: 9002, lineage: [700] }))
+    expect(world.state('a')).toBe('draining')
   })
 
   test('the same application error twice in a day under different runners drains the device', () => {

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import type { Cancel } from '@health/core'
 import { LineReader } from './line-reader.ts'
+import { lineageOf, seesHostProcesses } from './process-lineage.ts'
 import { brief, type Source, type SourceOptions, type Tell } from './source.ts'
 import { XidReader, type KernelSighting } from './xid-line.ts'
 
@@ -29,6 +30,8 @@ export interface KernelLogOptions extends SourceOptions {
   readonly path?: string
   readonly boot?: string
   readonly after?: number | null
+  /** The kernel's table of processes; default `/proc`. */
+  readonly processes?: string
 }
 
 /** The kernel's boot id; a name of our own where there is none. */
@@ -59,12 +62,14 @@ export class KernelLog implements Source {
   #failing = false
   #timer: Cancel = () => {}
   #closed = false
+  readonly #namesOurs: boolean
   /** True until everything that was there at the beginning has been read. */
   #old = true
 
   constructor(options: KernelLogOptions) {
     this.#options = options
     this.#boot = options.boot ?? bootId()
+    this.#namesOurs = seesHostProcesses(options.processes)
     this.#lines = new LineReader(
       (line) => this.#fileLine(line),
       () => this.#tell({ type: 'problem', text: 'a line of the kernel log does not end' }),
@@ -213,7 +218,15 @@ export class KernelLog implements Source {
   }
 
   #report(seen: KernelSighting, sequence: number): void {
-    if (seen.type === 'lost') this.#tell({ type: 'lost', device: seen.device, detail: seen.text })
-    else this.#tell({ ...seen, boot: this.#device ? this.#boot : this.#fileBoot, sequence })
+    if (seen.type === 'lost') {
+      this.#tell({ type: 'lost', device: seen.device, detail: seen.text })
+      return
+    }
+    const { pid } = seen
+    // Of old lines the process is gone, and its number may be another's.
+    const known = pid !== undefined && this.#namesOurs && !this.#old
+    const lineage = known ? lineageOf(pid, this.#options.processes) : null
+    const boot = this.#device ? this.#boot : this.#fileBoot
+    this.#tell({ ...seen, ...(lineage !== null && { lineage }), boot, sequence })
   }
 }

@@ -16,6 +16,8 @@ export type Sighting =
       readonly boot: string
       readonly sequence: number
       readonly pid?: number
+      /** Processes above it, when it could be looked at. */
+      readonly lineage?: readonly number[]
     }
   | { readonly type: 'lost'; readonly device: string; readonly detail: string }
   | {

@@ -1,9 +1,19 @@
 /** The kernel's log from a file that grows: from its end on, through rotation, and when it is not there. */
-import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
-import { afterAll, afterEach, expect, test } from 'vitest'
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { ManualClock, SystemClock } from '@health/testkit'
 import { KernelLog } from '../src/kernel-log.ts'
-import { fileOf, removeFolders } from './recordings.ts'
+import { lineageOf } from '../src/process-lineage.ts'
+import { fileOf, folder, removeFolders } from './recordings.ts'
 import { Telling } from './telling.ts'
 
 afterAll(removeFolders)
@@ -11,10 +21,10 @@ afterAll(removeFolders)
 const line = (xid: number): string => `NVRM: Xid (PCI:0000:1a:00): ${xid}, pid=77, name=x, words\n`
 const opened: KernelLog[] = []
 
-function open(path: string): { clock: ManualClock; telling: Telling } {
+function open(path: string, processes = '/nonexistent'): { clock: ManualClock; telling: Telling } {
   const clock = new ManualClock()
   const telling = new Telling()
-  const source = new KernelLog({ clock, intervalMs: 10_000, path, boot: 'boot-1' })
+  const source = new KernelLog({ clock, intervalMs: 10_000, path, boot: 'boot-1', processes })
   opened.push(source)
   source.start(telling.tell)
   return { clock, telling }
@@ -111,3 +121,52 @@ test.skipIf(unreadable !== null)(
     expect(telling.of('xid')).toEqual([])
   },
 )
+
+describe('the process that the driver names', () => {
+  /** A table of processes: `[pid, parent, group, session]`. */
+  function table(
+    namespace: string,
+    ...processes: (readonly [number, number, number, number])[]
+  ): string {
+    const root = folder()
+    mkdirSync(join(root, 'self', 'ns'), { recursive: true })
+    symlinkSync(namespace, join(root, 'self', 'ns', 'pid'))
+    for (const [pid, ...above] of processes) {
+      mkdirSync(join(root, String(pid)))
+      writeFileSync(
+        join(root, String(pid), 'stat'),
+        `${pid} (a) b) S ${above.join(' ')} 0 -1 4194304\n`,
+      )
+    }
+    return root
+  }
+  const HOST = 'pid:[4026531836]'
+  const family = [
+    [77, 70, 75, 75],
+    [70, 60, 60, 60],
+    [60, 50, 60, 60],
+    [50, 1, 50, 50],
+  ] as const
+
+  test.for<[name: string, root: () => string, lineage: number[] | undefined]>([
+    ['comes with those above it', () => table(HOST, ...family), [75, 70, 60, 50]],
+    ['may be a child of init', () => table(HOST, [77, 1, 77, 77]), []],
+    ['may be gone', () => table(HOST, [50, 1, 50, 50]), undefined],
+    ['may have lost those above it', () => table(HOST, [77, 70, 77, 70]), [70]],
+    ['never ends in a circle', () => table(HOST, [77, 70, 77, 77], [70, 77, 70, 70]), [70]],
+    ['is another one inside a container', () => table('pid:[4026532001]', ...family), undefined],
+  ])('%s', async ([, root, lineage]) => {
+    const path = fileOf([])
+    const { clock, telling } = open(path, root())
+    appendFileSync(path, line(31))
+    await clock.pass(1_000)
+    const [xid] = telling.of('xid')
+    expect([xid?.pid, xid?.lineage]).toEqual([77, lineage])
+  })
+
+  test('a process of ours is found above its children', () => {
+    const [parent] = lineageOf(process.pid)!.filter((pid) => pid === process.ppid)
+    expect(parent).toBe(process.ppid)
+    expect(lineageOf(2 ** 30)).toBeNull()
+  })
+})
