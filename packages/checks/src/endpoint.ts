@@ -83,6 +83,11 @@ export class Endpoints<Request = unknown> {
   readonly #authorize: EndpointOptions<Request>['authorize']
   readonly #routes: ReadonlyMap<string, (asked: HealthRequest<Request>) => Reply>
   readonly #healthHead: string
+  #lastShort: {
+    readonly at: number
+    readonly of: Status
+    readonly response: HealthResponse
+  } | null = null
 
   constructor(checkup: Checkup, options: EndpointOptions<Request>) {
     refuseUnknown(options, endpointOptionNames, '')
@@ -152,11 +157,17 @@ export class Endpoints<Request = unknown> {
     return null
   }
 
-  // The same bytes that `render` writes for a view without checks, put together without the view.
+  // The same bytes that `render` writes for a view without checks, put together without the view, and once a millisecond: they
+  // tell the time, and under load many are asked for in the same one.
   #short(status: Status): HealthResponse {
+    const now = Date.now()
+    const last = this.#lastShort
+    if (last !== null && last.at === now && last.of === status) return last.response
     const uptime = Math.round(process.uptime() * 1000) / 1000
-    const body = `{"status":"${status}"${this.#healthHead}${isoTime(Date.now())}","uptime_seconds":${uptime}}`
-    return { status: this.#codes[status], type: json, body }
+    const body = `{"status":"${status}"${this.#healthHead}${isoTime(now)}","uptime_seconds":${uptime}}`
+    const response = { status: this.#codes[status], type: json, body }
+    this.#lastShort = { at: now, of: status, response }
+    return response
   }
 
   #live(asked: HealthRequest<Request>): Reply {
