@@ -1,16 +1,20 @@
 // `npm run bench`: runs every benchmark in a quick mode, one after the other, and prints one table of what was measured beside what.
-// `--write` makes docs/performance.md of it. Started by boot.mjs with the Node that runs TypeScript sources.
+// `--write` makes docs/performance.md of it, `--list` only says which there are. Started by boot.mjs with the Node that runs TypeScript.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { benchFiles, helpersOf, strangers } from './bench-files.mjs'
+import { BUSY_CORES, sampleOthers, watchOthers } from './bench-load.mjs'
+import { pageOf, tableOf } from './bench-page.mjs'
 import { plan } from './bench-plan.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const LIMIT_MS = 600_000
-const write = process.argv.includes('--write')
-const only = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+/** One benchmark may take so long; together they take ten minutes. */
+const LIMIT_MS = 180_000
+const options = process.argv.slice(2).filter((word) => word.startsWith('--'))
+const names = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 
 let current = null
 for (const signal of ['SIGTERM', 'SIGINT'])
@@ -19,15 +23,30 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     process.exit(143)
   })
 
-/** Runs one benchmark; answers what it printed and the rows that it told. */
-function run({ file, args, read }) {
+/** Runs one benchmark; answers what it printed, the rows that it told, and what else the machine did. */
+async function run({ file, args, flags = [], read }) {
+  process.stdout.write(`\n== ${file} ${args.join(' ')}\n`)
+  const before = await sampleOthers()
   const folder = mkdtempSync(join(tmpdir(), 'bench-rows-'))
   const rowsFile = join(folder, 'rows')
-  const child = spawn(process.execPath, [...process.execArgv, join(root, file), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const others = watchOthers()
+  const begun = performance.now()
+  const { code, text } = await spawned([...process.execArgv, ...flags, join(root, file), ...args], {
     cwd: join(root, file.split('/').slice(0, 2).join('/')),
     env: { ...process.env, BENCH_ROWS: rowsFile, NO_COLOR: '1' },
   })
+  const seconds = (performance.now() - begun) / 1_000
+  const foreign = Math.max(before, others())
+  process.stdout.write(`${seconds.toFixed(0)} s, others took ${foreign.toFixed(2)} cores\n`)
+  const told = existsSync(rowsFile) ? readFileSync(rowsFile, 'utf8').trim().split('\n') : []
+  rmSync(folder, { recursive: true, force: true })
+  const failed = code !== 0
+  const rows = [...told.map((line) => JSON.parse(line)), ...(failed ? [] : (read?.(text) ?? []))]
+  return { file, args, text: text.trim(), failed, seconds, foreign, rows }
+}
+
+function spawned(args, options) {
+  const child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
   current = child
   const late = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS)
   let text = ''
@@ -35,103 +54,38 @@ function run({ file, args, read }) {
     text += piece
     process.stdout.write(piece)
   })
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
     child.on('close', (code) => {
       clearTimeout(late)
-      const told = existsSync(rowsFile)
-        ? readFileSync(rowsFile, 'utf8')
-            .trim()
-            .split('\n')
-            .map((line) => JSON.parse(line))
-        : []
-      rmSync(folder, { recursive: true, force: true })
-      resolve({
-        file,
-        text: text.trim(),
-        failed: code !== 0,
-        rows: [...told, ...(code === 0 ? (read?.(text) ?? []) : [])],
-      })
+      resolve({ code, text })
     })
   })
 }
 
-const short = (value) =>
-  Math.abs(value) >= 1000
-    ? Math.round(value).toLocaleString('en')
-    : Number(value.toPrecision(3)).toString()
-
-/** Whether a goal like `≤ 1.10` holds; '' without one. */
-function verdict({ ours, theirs, goal }) {
-  const parts = /^([≤≥]) ([\d.]+)$/.exec(goal ?? '')
-  if (parts === null) return ''
-  const value = theirs === null ? ours : ours / theirs
-  return (parts[1] === '≤' ? value <= Number(parts[2]) : value >= Number(parts[2]))
-    ? 'met'
-    : 'missed'
+const unknown = strangers(root, plan)
+for (const line of unknown) process.stderr.write(`${line}\n`)
+if (options.includes('--list')) {
+  process.stdout.write(`${plan.map(({ file }) => file).join('\n')}\n`)
+  process.exit(unknown.length > 0 ? 1 : 0)
 }
-
-function tableOf(rows) {
-  const line = (cells) => `| ${cells.join(' | ')} |`
-  const body = rows.map((one) =>
-    line([
-      one.what,
-      `${short(one.ours)} ${one.unit}`,
-      one.beside ?? '–',
-      one.theirs === null ? '–' : short(one.theirs),
-      one.theirs === null ? '–' : (one.ours / one.theirs).toFixed(2),
-      one.goal ?? '–',
-      verdict(one) || '–',
-    ]),
-  )
-  return [
-    line(['what', 'ours', 'beside', 'theirs', 'ours ÷ theirs', 'goal', 'here']),
-    line(Array(7).fill('---')),
-    ...body,
-  ].join('\n')
-}
-
-const versionOf = (program) => {
-  const { error, stdout, stderr } = spawnSync(program, ['-v'], { encoding: 'utf8' })
-  return error ? 'not installed' : (/\d+\.\d+[\w.]*/.exec(stdout + stderr)?.[0] ?? '?')
-}
-const packageVersion = (name) =>
-  JSON.parse(readFileSync(join(root, 'apps/gateway/node_modules', name, 'package.json'), 'utf8'))
-    .version
-
-function page(results, table, load) {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`
-  const versions = [
-    `node ${process.version}`,
-    ...['fastify', 'undici', '@fastify/reply-from'].map(
-      (name) => `${name} ${packageVersion(name)}`,
-    ),
-    ...['nginx', 'haproxy', 'wrk'].map((name) => `${name} ${versionOf(name)}`),
-  ].join(', ')
-  return `# Performance
-
-Made by \`npm run bench -- --write\`; not written by hand. What counts are ratios within one run, and CPU time: servers take turns in short rounds, so that other work on the
-machine hits all alike. \`npm run bench -- NAME\` runs one benchmark with its own options.
-
-- ${new Date().toISOString().slice(0, 10)}; ${machine}; load ${load} at the beginning, ${loadavg()[0].toFixed(1)} at the end, benchmarks included
-- ${versions}
-
-${table}
-
-A goal is for ours ÷ theirs, or for ours alone where nothing stands beside it. "missed" is left standing: it says what is still to be done, or that the machine was busy.
-
-${results.map(({ file, text, failed }) => `## ${file}\n\n${failed ? 'It failed on this machine.' : `\`\`\`text\n${text}\n\`\`\``}\n`).join('\n')}`
-}
-
-const begun = loadavg()[0].toFixed(1)
+const begun = new Date()
+const files = benchFiles(root)
 const results = []
 for (const one of plan) {
-  if (only.length > 0 && !only.some((word) => one.file.includes(word))) continue
-  if (!existsSync(join(root, one.file))) continue
-  process.stdout.write(`\n== ${one.file} ${one.args.join(' ')}\n`)
-  results.push(await run(one))
+  if (names.length > 0 && !names.some((word) => one.file.includes(word))) continue
+  results.push({ ...(await run(one)), helpers: helpersOf(root, one.file, files) })
 }
-const table = tableOf(results.flatMap(({ rows }) => rows))
-process.stdout.write(`\n${table}\n`)
-for (const { file, failed } of results) if (failed) process.stdout.write(`failed: ${file}\n`)
-if (write) writeFileSync(join(root, 'docs', 'performance.md'), page(results, table, begun))
-process.exitCode = results.some(({ failed }) => failed) ? 1 : 0
+process.stdout.write(`\n${tableOf(results.flatMap(({ rows }) => rows))}\n`)
+const busy = results.filter(({ foreign }) => foreign > BUSY_CORES)
+if (busy.length > 0)
+  process.stdout.write(`the machine was busy: ${busy.map(({ file }) => file).join(', ')}\n`)
+const failed = results.filter((one) => one.failed)
+for (const { file } of failed) process.stdout.write(`failed: ${file}\n`)
+// A page of some of them would say that there are no others.
+if (options.includes('--write') && names.length === 0) {
+  const page = join(root, 'docs', 'performance.md')
+  writeFileSync(page, pageOf(root, results, begun))
+  spawnSync(join(root, 'node_modules', '.bin', 'oxfmt'), [page], { stdio: 'inherit' })
+}
+process.exitCode = failed.length > 0 || unknown.length > 0 ? 1 : 0

@@ -122,5 +122,6 @@ function tellRows(): void {
   if (!wide) return
   const alone = { beside: null, theirs: null }
   tell({ ours: mine.pssMiB, unit: 'MiB', goal: '≤ 130', ...alone })
+  tell({ ours: mine.crowded, unit: 'starts in the busiest second ÷ mean', goal: null, ...alone })
   tell({ ours: mine.late99, unit: 'ms late at p99', goal: '≤ 20', ...alone })
 }
