@@ -51,6 +51,8 @@ export interface Sink {
   data(chunk: Uint8Array): boolean
   /** A short body that is here as a whole, as latin1, instead of `data`; optional. */
   whole?(text: string): void
+  /** As `data`, for a sink that soon gives the memory back; optional. */
+  lent?(chunk: Uint8Array, giveBack: () => void): boolean
   settled(settlement: Settlement): void
 }
 
@@ -178,6 +180,14 @@ export class Attempt implements Receiver {
     this.#leftBytes += chunk.byteLength
     if (this.#leftBytes > LEFT_BYTES) this.cut()
     return true
+  }
+
+  lent(chunk: Uint8Array, giveBack: () => void): boolean {
+    const sink = this.#sink
+    if (!this.#left && sink.lent !== undefined) return sink.lent(chunk, giveBack)
+    const own = Buffer.from(chunk)
+    giveBack()
+    return this.data(own)
   }
 
   whole(text: string): void {

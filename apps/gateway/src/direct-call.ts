@@ -145,7 +145,21 @@ export class DirectCall implements Waiter, Sink {
   }
 
   data(chunk: Uint8Array): boolean {
-    if (this.#write(chunk)) return true
+    return this.#pass(this.#write(chunk))
+  }
+
+  lent(chunk: Uint8Array, giveBack: () => void): boolean {
+    const response = this.#response
+    const whole = !this.#begun && chunk.byteLength === this.#length
+    this.#begun = true
+    if (!whole) return this.#pass(response.write(chunk, giveBack))
+    response.end(chunk, giveBack)
+    return true
+  }
+
+  /** Answers whether more may come; once the caller has read what is here, otherwise. */
+  #pass(taken: boolean): boolean {
+    if (taken) return true
     this.#paused = true
     this.#response.once('drain', () => {
       this.#paused = false

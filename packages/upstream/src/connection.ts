@@ -8,6 +8,7 @@ import { AnswerReader, type AnswerSink, type Progress } from './answer.ts'
 import type { AnswerHead } from './answer-head.ts'
 import { BodySender, drain, TEXT_BYTES, type BodyFault } from './body.ts'
 import { cutOfConnect } from './fault.ts'
+import { lend, PIECE_BYTES } from './loan.ts'
 import type { RequestHead } from './request-head.ts'
 import type { Cut, Flight, Outgoing, Receiver } from './route.ts'
 
@@ -25,11 +26,8 @@ export interface Address {
   readonly port: number
 }
 
-/**
- * All sockets read into the same memory: each piece is consumed, or copied, before the next read of any of them. Less than a
- * socket's high-water mark, so that passing a full read on does not look like a full buffer.
- */
-const shared = Buffer.allocUnsafeSlow(61_440)
+/** All sockets read into the same memory: each piece is consumed, or copied, before the next read of any of them. */
+const shared = Buffer.allocUnsafeSlow(PIECE_BYTES)
 const NOTHING = Buffer.alloc(0)
 
 /** A request on a connection. */
@@ -139,7 +137,11 @@ export class Connection implements AnswerSink {
   }
 
   onData(slice: Uint8Array): boolean {
-    return this.#journey?.receiver.data(Buffer.from(slice)) ?? false
+    const receiver = this.#journey?.receiver
+    if (receiver === undefined) return false
+    const loan = receiver.lent === undefined ? null : lend(slice)
+    if (loan === null) return receiver.data(Buffer.from(slice))
+    return receiver.lent!(loan.piece, loan.giveBack)
   }
 
   onWhole(text: string): boolean {

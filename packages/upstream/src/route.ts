@@ -37,6 +37,11 @@ export interface Receiver {
    * written on without being copied. A receiver without it gets `data`.
    */
   whole?(text: string): void
+  /**
+   * A larger piece, instead of `data`: the chunk is the receiver's until it calls `giveBack`, and its memory is used again then.
+   * One that is never given back is collected like any other.
+   */
+  lent?(chunk: Uint8Array, giveBack: () => void): boolean
   end(): void
   lost(how: Cut): void
 }
