@@ -1,6 +1,7 @@
 /** What can be read of the fleet under `/v1`: apps, runners, nodes, requests, queues, decisions, and why. Reading changes nothing. */
 import {
   beginSearch,
+  conclude,
   type Counterfactual,
   type Decision,
   explain,
@@ -131,15 +132,18 @@ async function explained(
 /** An explanation with dates, and the nearest policy where the journal can prove one. */
 async function told(gateway: Gateway, found: Explanation): Promise<Record<string, unknown>> {
   const { clock, supervisor } = gateway
-  const { decision, chain } = found
+  const { decision } = found
+  // Nothing is read for a decision that compares no number: it has said so.
   const recording = mayTurn(decision)
     ? await supervisor.history.recording(decision.events.at(-1) ?? 0)
     : null
+  const { chain, counterfactual } =
+    recording === null ? found : conclude(found, await prove(recording, decision), true)
   return {
     ...found,
     decision: decisionObject(gateway, decision),
     chain: chain.map((link) => ({ ...link, at: isoOf(clock.wall(link.at)) })),
-    counterfactual: recording === null ? null : await prove(recording, decision),
+    counterfactual,
   }
 }
 

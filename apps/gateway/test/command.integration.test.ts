@@ -312,11 +312,12 @@ describe('explain', () => {
     expect(held.slice(0, 4)).toEqual([
       `runner r1: failing → held by health.threshold at ${at}`,
       'not enforced, because of guard.cap',
-      '  … 22 earlier',
-      '  03:04:05.000  strike 22',
+      '  … 23 earlier',
+      '  03:04:05.000  strike 23',
     ])
-    expect(held.slice(-3)).toEqual([
-      'no number of the policy could be proved to have changed it',
+    expect(held.slice(-4)).toEqual([
+      'no number of the policy could be proved to have changed it: a proof needs the',
+      '  journal from its beginning',
       'runbook: docs/guides/runbook/guard.panic.md',
       '',
     ])

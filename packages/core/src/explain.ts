@@ -18,6 +18,10 @@ export interface History {
   readonly beside?: readonly HealthEvent[]
 }
 
+/** Each number was tried, and the decision stood or its like took its place. */
+const NOT_ONE =
+  'no single policy number would have changed this: a replay tried each that was compared'
+
 /** How far apart two accounts of one moment may be, in ms: a runner answers at once, a driver's word may come by the next sample. */
 const SAME_MOMENT_MS = 30_000
 
@@ -111,18 +115,27 @@ export function explain(
       order: each.seq,
     })
   links.sort((a, b) => a.at - b.at || a.seq - b.seq || a.order - b.order)
-  const counterfactual =
-    history.recording === undefined || history.recording === null
-      ? null
-      : nearestPolicy(history.recording, decision)
   const chain: Link[] = links.map(({ order: _, ...link }) => link)
-  const beyond = counterfactual === null ? whyNone(decision) : null
-  if (beyond !== null)
-    chain.push({
-      seq: decision.events.at(-1) ?? 0,
-      at: decision.at,
-      type: decision.rule,
-      text: beyond,
-    })
-  return { ...subject, decision, chain, counterfactual }
+  const explanation: Explanation = { ...subject, decision, chain, counterfactual: null }
+  const { recording } = history
+  return recording === undefined || recording === null
+    ? conclude(explanation, null, false)
+    : conclude(explanation, nearestPolicy(recording, decision), true)
+}
+
+/**
+ * The end of an explanation: the nearest policy that a search found, or in plain words why there is none. `searched`: a recording was
+ * there to search in.
+ */
+export function conclude(
+  explanation: Explanation,
+  counterfactual: Counterfactual | null,
+  searched: boolean,
+): Explanation {
+  const { decision, chain } = explanation
+  if (counterfactual !== null) return { ...explanation, counterfactual }
+  const text = whyNone(decision) ?? (searched ? NOT_ONE : null)
+  if (text === null) return explanation
+  const { at, rule: type, events } = decision
+  return { ...explanation, chain: [...chain, { seq: events.at(-1) ?? 0, at, type, text }] }
 }

@@ -109,6 +109,7 @@ export { checkDevices, deviceFields } from './gpu-shape.ts'
 export { isAmdDevice, visibleDevices } from './gpu-visible.ts'
 export { type XidLine, xidTable } from './xid-table.ts'
 export {
+  RECOVERY_XID,
   type ActionClass,
   actionClasses,
   announcedRecovery,
@@ -153,7 +154,7 @@ export type {
   Submission,
   Telemetry,
 } from './port.ts'
-export { explain, type Explanation, type History, type Link } from './explain.ts'
+export { conclude, explain, type Explanation, type History, type Link } from './explain.ts'
 export { describe, tellDecision } from './describe.ts'
 export { beginSearch, type Counterfactual, type Search } from './nearest-policy.ts'
 export { beginProof, type Numbers, type Proof, stands } from './proof.ts'

@@ -25,7 +25,7 @@ export interface Search {
 }
 
 /** A replay, in as many turns as it takes; each turn is told how many events it may use. */
-type Tried = Generator<void, Proof & { readonly stands: boolean }, number>
+type Tried = Generator<void, { readonly proof: Proof; readonly stands: boolean }, number>
 
 /** Values tried of one option: past that many failures nobody asks for the exact number. */
 const TRIES = 64
@@ -74,24 +74,24 @@ class Trial {
 
   *search(): Generator<void, Counterfactual | null, number> {
     // Without a decision that stands in a replay at all nothing could be proved.
-    const real = yield* this.#try({})
-    if (!real.stands) return null
+    const { proof: real, stands } = yield* this.#try({}, 0)
+    if (!stands) return null
     if (this.#decision.rule === COUNTS) return yield* this.#first(sparing(real), real)
     return yield* this.#nearest(turnsOf(this.#decision), real)
   }
 
-  *#try(numbers: Numbers): Tried {
-    const proof = beginProof(this.#recording, this.#decision, numbers)
+  *#try(numbers: Numbers, since: number): Tried {
+    const proof = beginProof(this.#recording, this.#decision, numbers, since)
     for (;;) {
       const stands = proof.advance(yield)
-      if (stands !== null) return { ...proof, stands }
+      if (stands !== null) return { proof, stands }
     }
   }
 
   *#flips(option: string, value: number, real: Proof): Generator<void, boolean, number> {
-    const { stands, moments } = yield* this.#try({ [option]: value })
+    const { proof, stands } = yield* this.#try({ [option]: value }, real.since)
     // The same, only earlier, is not otherwise.
-    return !stands && moments.every((at) => real.moments.includes(at))
+    return !stands && proof.moments.every((at) => real.moments.includes(at))
   }
 
   *#first(

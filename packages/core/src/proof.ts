@@ -1,11 +1,11 @@
 /**
- * Whether a decision is still taken when its subject is judged by other numbers: the journal is replayed with them, and nothing else
- * is changed. A life and a request are judged by them alone; nodes have one policy, so all nodes are.
+ * Whether a decision is still taken when its subject is judged by other numbers: the journal is replayed, and nothing else is changed.
+ * Of a runner this one life is judged so, of a request its attempts, of a node the time since the decision before.
  */
 import type { Decision } from './decision.ts'
 import type { HealthEvent } from './event.ts'
 import { step } from './fleet.ts'
-import { resolveNodes } from './node-bond.ts'
+import type { NodePolicy } from './node-policy.ts'
 import type { Policy } from './policy.ts'
 import { budgetOf, scaleOf } from './policy-number.ts'
 import { begin, type Recording } from './replay.ts'
@@ -20,6 +20,8 @@ export interface Proof {
   readonly failures: readonly number[]
   /** Times at which the same was decided about the subject, as far as the replay has come. */
   readonly moments: readonly number[]
+  /** Of a node: index of the first event after the decision before this one. */
+  readonly since: number
   /** What the subject was judged by last, in the option's own unit; null when it was not judged or the option is none of its. */
   valueOf(option: string): number | null
   /** Replays up to `events` more; null while there is more, then whether the decision is still taken. */
@@ -78,40 +80,49 @@ function requestJudge(fleet: Fleet, { subject }: Decision, numbers: Numbers): Ju
   }
 }
 
-function nodeJudge(fleet: Fleet, numbers: Numbers): Judge {
-  const after = (): void => {
-    const own = fleet.globalOverrides
-    if (Object.entries(numbers).every(([name, value]) => own[name] === value)) return
-    fleet.globalOverrides = { ...own, ...numbers }
-    fleet.nodePolicy = resolveNodes(fleet)
-  }
-  after()
+/**
+ * A node is judged in the steps of the facts that name it, and at the moment of the decision, by whatever that is brought about. Its
+ * neighbours are judged as they were.
+ */
+function nodeJudge(fleet: Fleet, { subject, at }: Decision, numbers: Numbers): Judge {
+  let real: NodePolicy | null = null
+  let policy: NodePolicy = fleet.nodePolicy
   return {
     get policy() {
-      return fleet.nodePolicy
+      return policy
     },
-    before: () => {},
-    after,
+    before: (event) => {
+      const named = 'node' in event && event.node === subject.id
+      if (!named && event.at !== at) return
+      real = fleet.nodePolicy
+      policy = fleet.nodePolicy = changed(real, numbers)
+    },
+    after: () => {
+      if (real !== null && fleet.nodePolicy === policy) fleet.nodePolicy = real
+      real = null
+    },
   }
 }
 
 const MS = /Seconds$/
 
 /** A resolved policy with other numbers; what is derived from them follows. */
-function changed(policy: Policy, numbers: Numbers): Policy {
+function changed<P extends Policy | NodePolicy>(policy: P, numbers: Numbers): P {
   const entries = Object.entries(numbers)
   if (entries.length === 0) return policy
   const values: Record<string, unknown> = {}
   for (const [option, value] of entries) {
     const condition = budgetOf(option)
     if (condition !== null)
-      values['retryConfig'] = { ...policy.retryConfig, [condition]: Math.round(value) }
+      values['retryConfig'] = { ...(policy as Policy).retryConfig, [condition]: Math.round(value) }
     else values[option.replace(MS, 'Ms')] = Math.round(value * scaleOf(option))
   }
-  const other = { ...policy, ...values } as Policy
-  return 'startPeriodMs' in values || 'startupTimeoutMs' in values
-    ? { ...other, effectiveStartPeriodMs: Math.max(other.startPeriodMs, other.startupTimeoutMs) }
-    : other
+  const other = { ...policy, ...values }
+  if ('startPeriodMs' in values || 'startupTimeoutMs' in values) {
+    const { startPeriodMs, startupTimeoutMs } = other as Policy
+    return { ...other, effectiveStartPeriodMs: Math.max(startPeriodMs, startupTimeoutMs) }
+  }
+  return other
 }
 
 function valueIn(policy: object | null, option: string): number | null {
@@ -134,14 +145,21 @@ function same(one: Decision, other: Decision): boolean {
 
 /**
  * Asks whether a decision is still taken, at its moment, when its subject is judged by other numbers. Everything else stays as it was,
- * so the answer is exact: until this decision both worlds saw the same.
+ * so the answer is exact: until this decision both worlds saw the same. `since`: index of the first event for which they count; without
+ * it that of a node is found by a replay.
  */
-export function beginProof(recording: Recording, decision: Decision, numbers: Numbers): Proof {
+export function beginProof(
+  recording: Recording,
+  decision: Decision,
+  numbers: Numbers,
+  since = beginsAt(recording, decision, numbers),
+): Proof {
   const fleet = begin(recording)
   const { kind, id, incarnation } = decision.subject
   let still = false
   let next = 0
   let over = false
+  let begun = 0
   fleet.loose = true
   const failures: number[] = []
   const moments: number[] = []
@@ -154,24 +172,40 @@ export function beginProof(recording: Recording, decision: Decision, numbers: Nu
       ? runnerJudge(fleet, decision, numbers)
       : kind === 'request'
         ? requestJudge(fleet, decision, numbers)
-        : nodeJudge(fleet, numbers)
+        : nodeJudge(fleet, decision, numbers)
   const take = (event: HealthEvent): void => {
-    judge.before(event)
-    for (const taken of step(fleet, event).decisions) {
-      if (!same(taken, decision)) continue
-      moments.push(taken.at)
-      if (taken.at === decision.at) still = true
+    const counts = next > since
+    if (counts) judge.before(event)
+    const { decisions } = step(fleet, event)
+    if (counts) judge.after()
+    for (const taken of decisions) {
+      if (same(taken, decision)) {
+        moments.push(taken.at)
+        if (taken.at === decision.at) still = true
+      }
+      const { subject, at } = taken
+      if (subject.kind === 'node' && subject.id === id && at < decision.at) begun = next
     }
-    judge.after()
+  }
+  /** A deadline of a node acts by itself: it is judged in a step of its own. */
+  const wait = (): void => {
+    for (const at of [decision.at - 1, decision.at])
+      if (at > fleet.now) take({ type: 'time.passed', at })
   }
   const finish = (): boolean => {
-    if (!over && !still && decision.at >= fleet.now) take({ type: 'time.passed', at: decision.at })
+    if (!over && !still && decision.at >= fleet.now) {
+      if (kind === 'node') wait()
+      take({ type: 'time.passed', at: decision.at })
+    }
     over = true
     return still
   }
   return {
     failures,
     moments,
+    get since() {
+      return begun
+    },
     valueOf: (option) => valueIn(judge.policy, option),
     advance(events) {
       for (let n = 0; n < events; n++) {
@@ -180,11 +214,20 @@ export function beginProof(recording: Recording, decision: Decision, numbers: Nu
         if (event.at < fleet.now || (event.seq ?? Infinity) <= fleet.seq) continue
         // A held runner may be let go by a later event of the same moment than those it rests on.
         if (event.at > decision.at || still) return finish()
+        if (kind === 'node' && event.at === decision.at) wait()
         take(event)
       }
       return null
     },
   }
+}
+
+/** Other numbers count for a life and a request from their beginning, for a node since the decision before. */
+function beginsAt(recording: Recording, decision: Decision, numbers: Numbers): number {
+  if (decision.subject.kind !== 'node' || Object.keys(numbers).length === 0) return 0
+  const real = beginProof(recording, decision, {}, 0)
+  real.advance(Infinity)
+  return real.since
 }
 
 /** {@link beginProof}, at once. */

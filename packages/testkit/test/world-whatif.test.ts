@@ -4,16 +4,11 @@ import { expect, test } from 'vitest'
 import { live } from '../src/world.ts'
 import type { WorldOptions, WorldRun } from '../src/world-options.ts'
 import { climates } from './climate.ts'
+import { type Recorded, recorded } from './recorded.ts'
 
 const worlds = Object.keys(climates).flatMap((climate) =>
   [1, 2, 3, 4, 5].map((seed) => ({ climate, seed })),
 )
-const recordingOf = ({ seed, policy }: WorldOptions, { journal }: WorldRun) => ({
-  start: null,
-  policy: policy ?? {},
-  seed,
-  events: journal,
-})
 const otherwise = (lives: readonly Life[]) =>
   lives
     .filter(({ fate }) => fate !== 'same')
@@ -22,8 +17,7 @@ const otherwise = (lives: readonly Life[]) =>
 test.for(worlds)(
   '$climate, seed $seed: under its own policy every life is the same',
   ({ climate, seed }) => {
-    const options = climates[climate]!(seed)
-    const recording = recordingOf(options, live(options))
+    const { recording } = recorded(`${climate} ${seed}`, () => climates[climate]!(seed))
     const { lives, counts } = whatIf(recording, {})
     expect(otherwise(lives)).toEqual([])
     expect(counts.lives).toBeGreaterThan(5)
@@ -35,8 +29,7 @@ test.for(worlds)(
 test.for(worlds)(
   '$climate, seed $seed: a recording may begin in the middle',
   ({ climate, seed }) => {
-    const options = climates[climate]!(seed)
-    const run = live(options)
+    const { options, run } = recorded(`${climate} ${seed}`, () => climates[climate]!(seed))
     const half = run.journal.length >> 1
     const fleet = live({ ...options, until: run.journal[half]!.at }).fleet
     const events = run.journal.filter(({ seq }) => seq! > fleet.seq)
@@ -72,6 +65,10 @@ const spells = (failureThreshold: number, lasting: (life: number) => number): Wo
 /** From a dropped packet to an illness of a minute and a half. */
 const lasting = (life: number): number => 4_000 + life * 4_500
 
+/** The world of spells under a threshold; lived once, however many ask. */
+const lived = (threshold: number): Recorded =>
+  recorded(`spells ${threshold}`, () => spells(threshold, lasting))
+
 /** When a life of the first twenty ended by doubt. */
 const endsOf = (run: WorldRun): ReadonlyMap<string, number> =>
   new Map(
@@ -83,9 +80,8 @@ const endsOf = (run: WorldRun): ReadonlyMap<string, number> =>
 test.for([1, 2] as const)(
   'threshold %i asked of a world lived under 3: each earlier ending is the one of the world lived under it',
   (threshold) => {
-    const options = spells(3, lasting)
-    const { lives } = whatIf(recordingOf(options, live(options)), { failureThreshold: threshold })
-    const really = endsOf(live(spells(threshold, lasting)))
+    const { lives } = whatIf(lived(3).recording, { failureThreshold: threshold })
+    const really = endsOf(lived(threshold).run)
     const earlier = lives.filter(({ fate }) => fate === 'earlier')
     expect(earlier.length).toBeGreaterThan(3)
     expect(lives.filter(({ fate }) => fate !== 'same' && fate !== 'earlier')).toEqual([])
@@ -105,11 +101,8 @@ test.for([1, 2] as const)(
 test.for([4, 6] as const)(
   'threshold %i asked of a world lived under 3: whom it spares may recover or end, and the bounds hold either way',
   (threshold) => {
-    const options = spells(3, lasting)
-    const { lives, counts } = whatIf(recordingOf(options, live(options)), {
-      failureThreshold: threshold,
-    })
-    const really = endsOf(live(spells(threshold, lasting)))
+    const { lives, counts } = whatIf(lived(3).recording, { failureThreshold: threshold })
+    const really = endsOf(lived(threshold).run)
     const spared = lives.filter(({ fate }) => fate === 'spared')
     expect(spared.length).toBeGreaterThan(5)
     expect(counts.earlier).toBe(0)
@@ -126,11 +119,10 @@ test.for([4, 6] as const)(
 )
 
 test('a naive replay claims what a what-if does not', () => {
-  const options = spells(3, lasting)
-  const run = live(options)
+  const { run, recording } = lived(3)
   const ended = endsOf(run).size
-  const truth = endsOf(live(spells(5, lasting))).size
-  const { counts } = whatIf(recordingOf(options, run), { failureThreshold: 5 })
+  const truth = endsOf(lived(5).run).size
+  const { counts } = whatIf(recording, { failureThreshold: 5 })
   // In the journal nobody fails five times: his runner was ended after three. So a replay alone would say that none ends.
   expect(truth).toBeGreaterThan(0)
   expect(counts.spared).toBe(ended)

@@ -105,7 +105,7 @@ function print(terminal: Terminal, answer: Item): void {
   terminal.out(`${lines.join('\n')}\n`)
 }
 
-const NEVER = /^no policy number would have changed this/
+const NEVER = /^no (single )?policy number would have changed this/
 
 /** What would have changed it; that nothing would; or that nothing could be proved, which is not the same. */
 function whatElse(answer: Item, chain: readonly Item[]): string {
@@ -114,6 +114,6 @@ function whatElse(answer: Item, chain: readonly Item[]): string {
     return `with ${plain(other['option'])} ${plain(other['needed'])} in place of ${plain(other['actual'])} it would have gone otherwise (a replay proves it)`
   const fact = chain.findLast(({ text }) => NEVER.test(String(text)))
   return fact === undefined
-    ? 'no number of the policy could be proved to have changed it'
+    ? 'no number of the policy could be proved to have changed it: a proof needs the journal from its beginning'
     : plain(fact['text'])
 }
