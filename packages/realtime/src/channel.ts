@@ -5,10 +5,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Book } from './book.ts'
+import { Bundle, BUNDLE_EVENTS } from './bundle.ts'
 import { readQuery, type StreamQuery, StreamWire } from './event-stream.ts'
-import type { Frame, Transport } from './frame.ts'
+import type { Frame } from './frame.ts'
 import type { Complaint } from './message.ts'
 import type { Kept } from './ring.ts'
+import { Rooms, type Seat } from './room.ts'
 import { type ReadTopic, Session } from './session.ts'
 import { Shelf } from './shelf.ts'
 import { type ReaderBounds, Subscriber, type Wire } from './subscriber.ts'
@@ -60,8 +62,6 @@ export interface Channel {
   close(): Promise<void>
 }
 
-/** Events that share one write at most: their choice fits the bits of a number. */
-const BATCH = 30
 /** A snapshot that is this old may be given to the next one who comes, with the events since. */
 const SHELF_MS = 250
 const STREAM_BEAT_MS = 15_000
@@ -81,7 +81,7 @@ export function createChannel(options: ChannelOptions): Channel {
     maxBacklog: options.maxBacklog ?? 2 ** 20,
     behindMs: options.behindMs ?? 10_000,
   }
-  const readers = new Set<Reader>()
+  const rooms = new Rooms()
   const streams = new Map<ServerResponse, StreamWire>()
   let beating: NodeJS.Timeout | null = null
   let closing = false
@@ -94,20 +94,13 @@ export function createChannel(options: ChannelOptions): Channel {
     if (pending.length === 0) return
     const batch = pending
     pending = []
-    const bundle = new Bundle(batch)
-    for (const reader of readers) {
-      const bytes = bundle.for(reader.session, reader.wire.transport)
-      if (bytes !== null) reader.deliver(bytes)
-    }
+    rooms.deliver(new Bundle(batch))
   }
 
-  const join = (wire: Wire): Reader => {
-    const reader = new Reader(new Session(book, read, shelf), flush, wire, bounds, readers)
-    readers.add(reader)
-    return reader
-  }
+  const join = (wire: Wire): Reader =>
+    new Reader(new Session(book, read, shelf), flush, wire, bounds, rooms)
 
-  const door = openDoor(options, (wire) => join(wire))
+  const door = openDoor(options, join)
 
   return {
     wants: (topic) => book.wanted(topicNumber(topic)),
@@ -118,7 +111,7 @@ export function createChannel(options: ChannelOptions): Channel {
       if (!book.followed(number)) return
       pending.push(kept)
       if (pending.length === 1) queueMicrotask(flush)
-      else if (pending.length === BATCH) flush()
+      else if (pending.length === BUNDLE_EVENTS) flush()
     },
     upgrade: (request, socket, head) => door.upgrade(request, socket, head),
     stream(response, query, headers = {}) {
@@ -162,20 +155,15 @@ export function createChannel(options: ChannelOptions): Channel {
 /** Somebody who is connected: what is said with them, and what is written to them. */
 class Reader extends Subscriber implements Guest {
   readonly session: Session
+  seat: Seat | null = null
   readonly #flush: () => void
-  readonly #all: Set<Reader>
+  readonly #rooms: Rooms
 
-  constructor(
-    session: Session,
-    flush: () => void,
-    wire: Wire,
-    bounds: ReaderBounds,
-    all: Set<Reader>,
-  ) {
+  constructor(session: Session, flush: () => void, wire: Wire, bounds: ReaderBounds, rooms: Rooms) {
     super(wire, bounds)
     this.session = session
     this.#flush = flush
-    this.#all = all
+    this.#rooms = rooms
   }
 
   receive(text: string | null): void {
@@ -185,7 +173,9 @@ class Reader extends Subscriber implements Guest {
   /** What was published before goes out before the answer. */
   reply(frames: () => readonly Frame[]): void {
     this.#flush()
-    this.answer(frames())
+    const answer = frames()
+    this.#rooms.seat(this, this.session.filter)
+    this.answer(answer)
   }
 
   protected override refresh(): readonly Frame[] {
@@ -194,51 +184,8 @@ class Reader extends Subscriber implements Guest {
   }
 
   override close(): void {
-    this.#all.delete(this)
+    this.#rooms.leave(this)
     this.session.close()
     super.close()
-  }
-}
-
-/** Events of one turn: each choice of them is put together once, however many subscribers make it. */
-class Bundle {
-  readonly #events: readonly Kept[]
-  readonly #choices: Record<Transport, Map<number, Buffer>> = {
-    websocket: new Map(),
-    stream: new Map(),
-  }
-  /** Choice of a filter without apps, by its mask. */
-  readonly #plain = new Map<number, number>()
-
-  constructor(events: readonly Kept[]) {
-    this.#events = events
-  }
-
-  /** The bytes for one subscriber; null when it takes none of them. */
-  for(session: Session, transport: Transport): Buffer | null {
-    const events = this.#events
-    if (events.length === 1)
-      return session.takes(events[0]!) ? events[0]!.frame.on(transport) : null
-    const choice = this.#choose(session)
-    if (choice === 0) return null
-    const made = this.#choices[transport].get(choice)
-    if (made !== undefined) return made
-    const bytes = Buffer.concat(
-      events.filter((_, i) => (choice & (1 << i)) !== 0).map(({ frame }) => frame.on(transport)),
-    )
-    this.#choices[transport].set(choice, bytes)
-    return bytes
-  }
-
-  /** One bit for each event that passes. */
-  #choose(session: Session): number {
-    const { filter } = session
-    const known = filter.plain ? this.#plain.get(filter.mask) : undefined
-    if (known !== undefined) return known
-    let choice = 0
-    for (let i = 0; i < this.#events.length; i++)
-      if (session.takes(this.#events[i]!)) choice |= 1 << i
-    if (filter.plain) this.#plain.set(filter.mask, choice)
-    return choice
   }
 }

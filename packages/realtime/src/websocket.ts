@@ -120,25 +120,32 @@ export function openDoor(
   }
 }
 
-/** A socket that knows its connection, so that its listeners are functions and not five closures for each of thousands. */
+/** A socket that tells its connection and nobody else: five listeners for each of thousands would be most of its memory. */
 class Peer extends WebSocket {
   connection: Connection | null = null
-}
 
-/** A broken frame or connection is followed by `close`; there is nothing more to do about it. */
-function onError(): void {}
-function onClose(this: WebSocket): void {
-  ;(this as Peer).connection?.over()
-}
-function onPong(this: WebSocket): void {
-  ;(this as Peer).connection?.answered()
-}
-function onPing(this: WebSocket): void {
-  ;(this as Peer).connection?.counts()
-}
-function onMessage(this: WebSocket, data: WebSocket.RawData, isBinary: boolean): void {
-  // ws gives one Buffer for a message, since it was not asked for anything else.
-  ;(this as Peer).connection?.hear(() => (isBinary ? null : (data as Buffer).toString('utf8')))
+  override emit(event: string | symbol, ...given: any[]): boolean {
+    const { connection } = this
+    if (connection === null) return false
+    switch (event) {
+      case 'message':
+        // ws gives one Buffer for a message, since it was not asked for anything else.
+        connection.hear(given[1] === true ? null : (given[0] as Buffer))
+        break
+      case 'ping':
+        connection.counts()
+        break
+      case 'pong':
+        connection.answered()
+        break
+      case 'close':
+        connection.over()
+        break
+      default:
+      // A broken frame or connection is followed by `close`; there is nothing more to do about an error.
+    }
+    return true
+  }
 }
 
 /** One connection. */
@@ -165,11 +172,6 @@ class Connection implements Wire {
     this.#maxFrames = maxFrames
     this.#left = left
     websocket.connection = this
-    websocket.on('error', onError)
-    websocket.on('close', onClose)
-    websocket.on('pong', onPong)
-    websocket.on('ping', onPing)
-    websocket.on('message', onMessage)
   }
 
   begin(guest: Guest): void {
@@ -208,8 +210,10 @@ class Connection implements Wire {
     this.#socket.write(PING)
   }
 
-  hear(text: () => string | null): void {
-    if (!this.#ended && this.counts()) this.#guest?.receive(text())
+  /** A text frame's bytes; null for a binary one. */
+  hear(data: Buffer | null): void {
+    if (!this.#ended && this.counts())
+      this.#guest?.receive(data === null ? null : data.toString('utf8'))
   }
 
   answered(): void {
