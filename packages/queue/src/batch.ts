@@ -9,8 +9,9 @@ export const LEASE = 2
 export const RENEW = 3
 export const SETTLE = 4
 export const REMOVE = 5
+/** Reads the answer. */
 export const READ = 6
-/** Settles, and puts the answer beside what was submitted. */
+/** Settles, and leaves what was submitted beside the answer. */
 export const KEEP = 7
 /** Makes a kept request another one: `DUE` is its new number, `HEAD` its tail. */
 export const REVIVE = 8

@@ -1,4 +1,4 @@
-/** What is stored beside a request's row, as text and bytes: what was submitted, and later the final answer in its place. */
+/** What is stored beside a request's row, as text and bytes: what was submitted, and the final answer. */
 import type { FinalAnswer, QueueEntry, Submission } from '@health/core'
 import type { Entry } from './entry.ts'
 

@@ -10,7 +10,7 @@ import { Room } from './room.ts'
 /** 'hlth' in the file's header says whose file it is. */
 const APPLICATION = 0x68_6c_74_68
 /** The layout below. A file with a higher one is refused. */
-const FORMAT = 1
+const FORMAT = 2
 /** A log that a large transaction made longer than this many moves is cut afterwards. */
 const LOG_MOVES = 8
 /** The log is written ahead by this much more than it holds between two moves, for the last transaction. */
@@ -21,7 +21,17 @@ const LAYOUT = `
     seq INTEGER PRIMARY KEY, standing INTEGER NOT NULL, fence INTEGER NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL,
     head TEXT NOT NULL, tail TEXT) STRICT;
   CREATE TABLE content(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+  CREATE TABLE answer(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
   PRAGMA application_id = ${APPLICATION};
+  PRAGMA user_version = ${FORMAT};`
+
+/** Format 1 had answers in the place of what was submitted, and those of requests in quarantine under the negative number. */
+const FROM_1 = `
+  CREATE TABLE answer(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+  INSERT INTO answer SELECT content.seq, bytes FROM content JOIN request USING(seq) WHERE standing = 2;
+  DELETE FROM content WHERE seq IN (SELECT seq FROM answer);
+  INSERT INTO answer SELECT -seq, bytes FROM content WHERE seq < 0;
+  DELETE FROM content WHERE seq < 0;
   PRAGMA user_version = ${FORMAT};`
 
 /** Why a file was not opened, for the thread that asked. */
@@ -93,6 +103,7 @@ export function openFile(file: string): OpenFile {
     )
     db.exec('BEGIN EXCLUSIVE')
     if (fresh) db.exec(LAYOUT)
+    else if (format === 1) db.exec(FROM_1)
     db.exec('COMMIT')
     if (fresh) syncDirectory(dirname(file))
     if (!moveLog(db) && room.spend()) moveLog(db)

@@ -1,6 +1,7 @@
 /**
- * The queue's file: one row per request that never grows with its body, and beside it what was submitted or, once there is
- * one, the answer; the answer of a request in quarantine stands beside, under the negative of its number. Runs in the writer's thread; it applies what it is told in one transaction and decides nothing.
+ * The queue's file: one row per request that never grows with its body, and beside it what was submitted and the answer. What was
+ * submitted goes when there is an answer; only where taking it out would write as much as it holds it stays until both go. Runs in the
+ * writer's thread; it applies what it is told in one transaction and decides nothing.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
@@ -54,10 +55,13 @@ export class Database {
   readonly #move: StatementSync
   readonly #renew: StatementSync
   readonly #settle: StatementSync
-  readonly #setContent: StatementSync
+  readonly #addAnswer: StatementSync
+  readonly #removeLarge: StatementSync
   readonly #content: StatementSync
+  readonly #answer: StatementSync
   readonly #remove: StatementSync
   readonly #removeContent: StatementSync
+  readonly #removeAnswer: StatementSync
   readonly #revive: StatementSync
   readonly #moveContent: StatementSync
   readonly #stretch: StatementSync
@@ -83,11 +87,16 @@ export class Database {
     this.#settle = db.prepare(
       'UPDATE request SET standing = ?, fence = ?, attempts = ?, due = ?, tail = CAST(? AS TEXT) WHERE seq = ?',
     )
-    this.#setContent = db.prepare('UPDATE content SET bytes = ? WHERE seq = ?')
+    this.#addAnswer = db.prepare('INSERT INTO answer(seq, bytes) VALUES(?, ?)')
+    // What is smaller lies in a page with others: to take it out would write that page for nothing.
+    this.#removeLarge = db.prepare('DELETE FROM content WHERE seq = ? AND length(bytes) > ?')
     this.#content = db.prepare('SELECT bytes FROM content WHERE seq = ?')
     this.#content.setReturnArrays(true)
+    this.#answer = db.prepare('SELECT bytes FROM answer WHERE seq = ?')
+    this.#answer.setReturnArrays(true)
     this.#remove = db.prepare('DELETE FROM request WHERE seq = ?')
     this.#removeContent = db.prepare('DELETE FROM content WHERE seq = ?')
+    this.#removeAnswer = db.prepare('DELETE FROM answer WHERE seq = ?')
     // The seventh part of a head is the limit on its start.
     this.#revive = db.prepare(
       `UPDATE request SET seq = ?, standing = ?, fence = ?, attempts = ?, due = 0, head = json_set(head, '$[6]', NULL), tail = CAST(? AS TEXT) WHERE seq = ?`,
@@ -193,18 +202,20 @@ export class Database {
               seq,
             )
           else this.#move.run(cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), seq)
-          if (cell(KIND) === KEEP) this.#addContent.run(-seq, part(CONTENT))
-          else if (cell(CONTENT + 1) > cell(CONTENT)) this.#setContent.run(part(CONTENT), seq)
+          if (cell(CONTENT + 1) > cell(CONTENT)) {
+            this.#addAnswer.run(seq, part(CONTENT))
+            if (cell(KIND) === SETTLE) this.#removeLarge.run(seq, this.#pageBytes / 2)
+          }
           break
         case REMOVE:
           this.#remove.run(seq)
           this.#removeContent.run(seq)
-          this.#removeContent.run(-seq)
+          this.#removeAnswer.run(seq)
           break
         case REVIVE:
           this.#revive.run(cell(DUE), cell(STANDING), cell(FENCE), cell(ATTEMPTS), part(HEAD), seq)
           this.#moveContent.run(cell(DUE), seq)
-          this.#removeContent.run(-seq)
+          this.#removeAnswer.run(seq)
           break
         case READ:
           break
@@ -212,7 +223,8 @@ export class Database {
           throw new Error(`a row asks for ${cell(KIND)}`)
       }
       if (cell(WANTED) !== 0) {
-        const found = this.#content.get(seq) as unknown as [Uint8Array<ArrayBuffer>] | undefined
+        const statement = cell(KIND) === READ ? this.#answer : this.#content
+        const found = statement.get(seq) as unknown as [Uint8Array<ArrayBuffer>] | undefined
         contents.push(found?.[0] ?? null)
       }
     }

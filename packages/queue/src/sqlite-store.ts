@@ -192,9 +192,7 @@ export class SqliteStore implements Store {
         if (failure !== null) reject(failure)
         else resolve(content === null ? null : readAnswer(tailOf(entry).final, content))
       }
-      // What is kept was submitted; its answer is beside it.
-      const at = entry.standing === KEPT ? -entry.seq : entry.seq
-      this.#row({ keep: false, settled: done }, READ, at, 0, 0, 0, 0, 1)
+      this.#row({ keep: false, settled: done }, READ, entry.seq, 0, 0, 0, 0, 1)
       this.#full()
     })
   }

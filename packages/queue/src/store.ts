@@ -32,7 +32,7 @@ export interface Store {
   ): void
   renew(entry: Entry, until: number, settled: Settled): void
   /**
-   * With `final` it takes the place of what was submitted, and stands beside it when the request is to be `KEPT`. With `keep` the
+   * With `final` what was submitted need not be kept any more, unless the request is to be `KEPT`. With `keep` the
    * change is kept while the disk is full.
    */
   settle(

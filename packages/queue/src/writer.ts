@@ -22,6 +22,8 @@ export type FromWriter =
 
 /** Requests of one stretch when loading. */
 const STRETCH = 5_000
+/** Bytes of a content up to which it is copied: to hand over many small buffers costs more. */
+const COPIED = 16 * 1024
 /** Parcels of one transaction; more wait for the next, so that the first ones are not held up. */
 const GROUP = 64
 
@@ -52,7 +54,9 @@ function serve(port: MessagePort, database: Database): void {
         receipts.flatMap(({ parcel, contents }) => [
           parcel.rows.buffer,
           parcel.bytes.buffer,
-          ...contents.flatMap((content) => content?.buffer ?? []),
+          ...contents.flatMap((content) =>
+            content !== null && content.byteLength > COPIED ? content.buffer : [],
+          ),
         ]),
       )
     }

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { sampleSubmission } from '@health/testkit'
+import { sampleAnswer, sampleLine, sampleSubmission } from '@health/testkit'
 import { afterAll, expect, test } from 'vitest'
 import { createSqliteQueue } from '../src/index.ts'
 
@@ -50,7 +50,7 @@ const damages: readonly {
   {
     what: 'of a newer version',
     damage: (dir) => change(dir, 'PRAGMA user_version = 7'),
-    says: /format 7.*up to 1/,
+    says: /format 7.*up to 2/,
   },
   {
     what: 'of another program',
@@ -142,3 +142,52 @@ async function childOpens(dir: string): Promise<string> {
   expect(code).toBe(0)
   return said.trim()
 }
+
+test('a file of format 1 is opened: what it holds waits, is answered and can be put back as before', async () => {
+  const dir = folder()
+  const bodies = { waits: 3_000, small: 100, large: 300_000, poison: 500 }
+  let queue = await createSqliteQueue({ dir })
+  for (const [id, size] of Object.entries(bodies))
+    await queue.submit(sampleSubmission(id, { body: new Uint8Array(size).fill(1) }))
+  const answers = new Map<string, Uint8Array>()
+  for (const { request, fence } of await queue.lease('demo/echo', 4, 1, 100)) {
+    if (request.id === 'waits') {
+      await queue.release(request.id, fence)
+      continue
+    }
+    answers.set(request.id, new Uint8Array(answers.size + 1).fill(2))
+    const more =
+      request.id === 'poison' ? { status: 503, cause: 'retry.poison' as const } : { status: 200 }
+    await queue.complete(
+      request.id,
+      fence,
+      sampleLine(1),
+      sampleAnswer(5, { body: answers.get(request.id)!, ...more }),
+    )
+  }
+  await queue.close()
+  change(
+    dir,
+    `REPLACE INTO content SELECT answer.seq, bytes FROM answer JOIN request USING(seq) WHERE standing = 2;
+    INSERT INTO content SELECT -seq, bytes FROM answer WHERE seq IN (SELECT seq FROM request WHERE standing = 3);
+    DROP TABLE answer;
+    PRAGMA user_version = 1`,
+  )
+
+  for (const start of ['the first', 'another']) {
+    queue = await createSqliteQueue({ dir })
+    for (const [id, body] of answers)
+      expect([start, id, (await queue.result(id))?.body]).toEqual([start, id, body])
+    await queue.close()
+  }
+  queue = await createSqliteQueue({ dir })
+  expect(await queue.revive('poison')).toBe('queued')
+  const leases = await queue.lease('demo/echo', 4, 1, 100)
+  expect(leases.map(({ request }) => [request.id, request.body.length])).toEqual([
+    ['waits', 3_000],
+    ['poison', 500],
+  ])
+  expect(await queue.sweep(9)).toBe(2)
+  expect(await queue.result('small')).toBeNull()
+  await queue.close()
+})
