@@ -38,7 +38,7 @@ export interface SourceSettings {
   readonly nvidiaSmi?: Pick<NvidiaSmiOptions, 'program' | 'args' | 'silenceMs'>
   readonly dcgm?: { readonly url?: string }
   /** False: never joined to another source. */
-  readonly kernelLog?: Pick<KernelLogOptions, 'path' | 'boot' | 'after'> | false
+  readonly kernelLog?: Pick<KernelLogOptions, 'path' | 'boot' | 'after' | 'processes'> | false
   readonly amd?: {
     readonly program?: string
     readonly args?: readonly string[]

@@ -4,8 +4,9 @@
  */
 import { execFile } from 'node:child_process'
 import type { Cancel, DeviceSample } from '@health/core'
+import { Latest } from './latest.ts'
 import { fieldsToAsk, knownFields, readRow } from './nvidia-smi-row.ts'
-import { brief, pciAddress, type Source, type SourceOptions, type Tell } from './source.ts'
+import { brief, HELD, pciAddress, type Source, type SourceOptions, type Tell } from './source.ts'
 import { WatchedProcess } from './watched-process.ts'
 
 /** Rows of one sample come together; this much silence ends one. */
@@ -58,6 +59,9 @@ export class NvidiaSmi implements Source {
   /** UUIDs by index, so that a row that has lost its name can be given one. */
   readonly #uuids = new Map<number, string>()
   #expected = 0
+  readonly #samples = new Latest<DeviceSample[]>((devices) =>
+    this.#tell({ type: 'sampled', devices }),
+  )
 
   constructor(options: NvidiaSmiOptions) {
     this.#options = options
@@ -102,7 +106,8 @@ export class NvidiaSmi implements Source {
 
   async suspend(): Promise<void> {
     this.#flush()
-    await this.#process.stop()
+    this.#samples.flush()
+    if (!(await this.#process.stop())) throw new Error(HELD)
   }
 
   resume(): void {
@@ -166,6 +171,6 @@ export class NvidiaSmi implements Source {
     this.#batch = []
     this.#expected = Math.max(this.#expected, devices.length)
     this.#process.fed()
-    this.#tell({ type: 'sampled', devices })
+    this.#samples.put(devices)
   }
 }

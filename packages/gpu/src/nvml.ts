@@ -5,8 +5,9 @@
 import { fileURLToPath } from 'node:url'
 import { recoveryAction, type DeviceSample } from '@health/core'
 import { bootId } from './kernel-log.ts'
+import { Latest } from './latest.ts'
 import type { ProbeLine } from './nvml-probe.ts'
-import { brief, type Source, type SourceOptions, type Tell } from './source.ts'
+import { brief, HELD, type Source, type SourceOptions, type Tell } from './source.ts'
 import { WatchedProcess } from './watched-process.ts'
 
 /** The name that the driver installs; the one without a number is the developer's stub. */
@@ -36,6 +37,9 @@ export class Nvml implements Source {
   #tell: Tell = () => {}
   #closed = false
   readonly #silent = new Set<string>()
+  readonly #samples = new Latest<DeviceSample[]>((devices) =>
+    this.#tell({ type: 'sampled', devices }),
+  )
 
   constructor(options: NvmlOptions) {
     const { clock, intervalMs, library = NVML_LIBRARY, env = {} } = options
@@ -69,8 +73,8 @@ export class Nvml implements Source {
     return this.#process.pid
   }
 
-  suspend(): Promise<void> {
-    return this.#process.stop()
+  async suspend(): Promise<void> {
+    if (!(await this.#process.stop())) throw new Error(HELD)
   }
 
   resume(): void {
@@ -84,10 +88,9 @@ export class Nvml implements Source {
   }
 
   #line(text: string): void {
-    let line: ProbeLine
-    try {
-      line = JSON.parse(text) as ProbeLine
-    } catch {
+    const line = read(text)
+    if (line === null) {
+      // A driver's library may print whatever it likes between our lines.
       this.#tell({ type: 'problem', text: `not a line of the probe: ${brief(text)}` })
       return
     }
@@ -97,7 +100,7 @@ export class Nvml implements Source {
         return
       case 'sample':
         this.#process.fed()
-        this.#tell({ type: 'sampled', devices: line.devices.map(toSample) })
+        this.#samples.put(line.devices.map(toSample))
         return
       case 'xid':
         if (line.uuid === null) {
@@ -131,6 +134,27 @@ export class Nvml implements Source {
       default:
         line satisfies never
     }
+  }
+}
+
+const lineTypes: ReadonlySet<unknown> = new Set<ProbeLine['type']>([
+  'hello',
+  'sample',
+  'xid',
+  'lost',
+  'silent',
+  'failed',
+])
+
+/** A line of the child; null for anything else. */
+function read(text: string): ProbeLine | null {
+  try {
+    const line = JSON.parse(text) as Partial<ProbeLine> | null
+    if (!lineTypes.has(line?.type)) return null
+    if (line?.type === 'sample' && !Array.isArray(line.devices)) return null
+    return line as ProbeLine
+  } catch {
+    return null
   }
 }
 

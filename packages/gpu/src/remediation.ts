@@ -110,9 +110,12 @@ export class Remediation {
   /** Any client of the driver blocks a reset, our own first. */
   async #reset(node: string, device: string | null): Promise<Outcome> {
     const { telemetry, port } = this.#options
-    await telemetry?.suspend()
+    const letGo = async (): Promise<Outcome> => {
+      await telemetry?.suspend()
+      return port.reset(node, device)
+    }
     try {
-      return await outcome(port.reset(node, device))
+      return await outcome(letGo())
     } finally {
       telemetry?.resume()
     }

@@ -37,11 +37,17 @@ export interface Source {
   /** Name in configuration and alerts. */
   readonly name: string
   start(tell: Tell): void
-  /** Lets go of the devices; resolves when nothing of ours holds one. Its silence is then no failure. */
+  /**
+   * Lets go of the devices; resolves when nothing of ours holds one. Its silence is then no failure. Rejects with a sentence when a process of
+   * ours cannot be ended.
+   */
   suspend(): Promise<void>
   resume(): void
   close(): Promise<void>
 }
+
+/** Why a source does not let go. */
+export const HELD = 'our own telemetry holds the device: its process cannot be ended'
 
 /** What every source needs. */
 export interface SourceOptions {

@@ -11,6 +11,7 @@ import {
   type SourceSettings,
 } from './choice.ts'
 import type { Sighting, Source } from './source.ts'
+import { XidFlood } from './xid-flood.ts'
 
 /** How GPUs are watched; `source` default `auto`, `intervalSeconds` default 10. */
 export interface TelemetryOptions extends Omit<SourceSettings, 'clock' | 'intervalMs'> {
@@ -29,7 +30,7 @@ export interface GpuTelemetry extends Telemetry {
   readonly names: readonly string[]
   /** Everything that was looked at, and why it was taken or not. */
   readonly looks: readonly Look[]
-  /** Lets go of all devices, so that one can be reset. Resolves when nothing of ours holds one. */
+  /** Lets go of all devices, so that one can be reset. Resolves when nothing of ours holds one; rejects with a sentence when something does. */
   suspend(): Promise<void>
   resume(): void
 }
@@ -51,6 +52,7 @@ class Hub implements GpuTelemetry {
   readonly #sources: readonly Source[]
   readonly #options: TelemetryOptions
   readonly #said = new Map<string, number>()
+  readonly #flood = new XidFlood()
   #report: ((fact: HealthEvent) => void) | null = null
   #closed = false
   /** With the kernel log beside it, Xids of another source would be told twice. */
@@ -72,7 +74,8 @@ class Hub implements GpuTelemetry {
   }
 
   async suspend(): Promise<void> {
-    await Promise.all(this.#sources.map((source) => source.suspend()))
+    const ends = await Promise.allSettled(this.#sources.map((source) => source.suspend()))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
   resume(): void {
@@ -91,7 +94,14 @@ class Hub implements GpuTelemetry {
       this.#warn(`${source}: ${sighting.text}`)
       return
     }
-    if (sighting.type === 'xid' && this.#xidsFrom !== null && this.#xidsFrom !== source) return
+    if (sighting.type === 'xid') {
+      if (this.#xidsFrom !== null && this.#xidsFrom !== source) return
+      const { device, xid } = sighting
+      const { passes, held } = this.#flood.admit(sighting, clock.now())
+      if (held > 0)
+        this.#warn(`${source}: Xid ${xid} of ${device} came ${held} times more than were told`)
+      if (!passes) return
+    }
     this.#report?.(toFact(node, clock.now(), source, sighting))
   }
 

@@ -70,14 +70,15 @@ export class WatchedProcess {
     this.#options.recovered()
   }
 
-  /** Ends it; resolves when it is gone, or when it turned out that it cannot be ended. */
-  async stop(): Promise<void> {
+  /** Ends it. True when it is gone; false when it turned out that it cannot be ended. */
+  async stop(): Promise<boolean> {
     this.#wanted = false
     this.#timer()
     const child = this.#child
     await this.#end()
     // What is gone makes room at once; one that cannot be ended keeps its place, so that no second one is started.
     if (child !== null && this.#child === child && hasEnded(child)) this.#child = null
+    return this.#child === null
   }
 
   #spawn(): void {

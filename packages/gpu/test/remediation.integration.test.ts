@@ -205,6 +205,26 @@ describe('orders', () => {
     ])
   })
 
+  test('a device that our own source does not let go of is not reset', async () => {
+    const log: string[] = []
+    const facts: NodeEvent[] = []
+    const remediation = new Remediation({
+      clock,
+      port: noted(log, () => Promise.resolve({ passed: true, detail: '' })),
+      telemetry: {
+        suspend: () => Promise.reject(new Error('its process cannot be ended')),
+        resume: () => void log.push('resumed'),
+      },
+      report: (fact) => facts.push(fact),
+    })
+    remediation.perform(order('reset'))
+    await remediation.idle
+    expect(log).toEqual(['resumed'])
+    expect(facts).toMatchObject([
+      { type: 'node.reset.ended', passed: false, detail: 'its process cannot be ended' },
+    ])
+  })
+
   test('one at a time, each once, none after the end', async () => {
     const log: string[] = []
     let release: () => void = () => {}

@@ -12,7 +12,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, TIMEOUT = 10, DRIVER = 9, LOST = 15, UNKNOWN = 999 };
-#define MAX_LINES 1024
+#define MAX_LINES 4096
 
 typedef struct { int gpu; char key[16]; char value[96]; } line_t;
 static line_t lines[MAX_LINES];
