@@ -91,7 +91,8 @@ function best(count: number, round: () => void): number {
 function changes(size: number): number {
   const fleet = fleetOf(size)
   const runners = shuffled([...fleet.runners.values()])
-  const repeat = Math.max(1, Math.floor(4_000 / size))
+  // Long rounds: the processor time of a thread is told in steps of some milliseconds.
+  const repeat = Math.max(1, Math.floor(100_000 / size))
   let decisions = 0
   const rate = best(runners.length * repeat * 2, () => {
     for (let i = 0; i < repeat; i++) {

@@ -25,7 +25,7 @@ export interface Subject {
 
 /**
  * A runner as a subject. A class, like {@link RunnerDecision}: what an object literal makes is put where long-lived things are as
- * soon as its first thousands lived long, and those of a burst of starts do; collecting the rest from there costs a quarter of a step.
+ * soon as its first thousands lived long, and those of a burst of starts do; collecting the rest from there costs a tenth of all steps.
  */
 export class RunnerSubject implements Subject {
   readonly kind = 'runner'

@@ -6,20 +6,29 @@ import type { HealthEvent, OutcomeHeaders } from './event.ts'
 import { neutral, type OutcomeName } from './outcome.ts'
 import { targetOf } from './successor.ts'
 import {
+  base,
   dismiss,
+  ENDED,
   enlist,
   forgetHints,
+  IN_FLIGHT,
+  isListed,
+  isOf,
   join,
   leave,
   type Load,
   mark,
   loadOf,
+  nextOf,
   refresh,
   type Row,
   rowOf,
   seatIfAny,
   seatOf,
+  SERVED,
+  STARTED,
   TIERS,
+  unmark,
   vacate,
 } from './seat.ts'
 import { type Fleet, NO_RUNNER, type RunnerHandle, type RunnerRecord } from './state.ts'
@@ -60,10 +69,12 @@ export function place(
     return NO_RUNNER
   }
   leave(load, row, chosen)
-  load.inFlight[chosen]!++
-  load.started[chosen]!++
-  row.inFlight++
+  const { seats } = load
+  const at = base(chosen)
   mark(load, row, chosen)
+  seats[at | IN_FLIGHT]!++
+  seats[at | STARTED]!++
+  row.inFlight++
   join(load, row, chosen)
   return chosen as RunnerHandle
 }
@@ -83,7 +94,7 @@ function choose(load: Load, row: Row, hint: string | null, avoid: string | null)
       const head = heads[level]!
       if (head < 0) continue
       if (avoid === null || load.records[head]!.id !== avoid) return head
-      const next = load.next[head]!
+      const next = nextOf(load, head)
       if (next !== head) return next
       second = head
     }
@@ -97,14 +108,14 @@ function hintMatch(load: Load, row: Row, hint: string, tier: number, avoid: stri
   let looked = 0
   for (const at of row.byHint.get(hint) ?? []) {
     if (++looked > MAX_HINTS) break
+    const busy = load.seats[base(at) | IN_FLIGHT]!
     if (
-      load.ring[at]! < 0 ||
-      load.tier[at] !== tier ||
-      load.inFlight[at]! >= row.app.policy.maxMultiplexing ||
+      !isOf(load, at, tier) ||
+      busy >= row.app.policy.maxMultiplexing ||
       load.records[at]!.id === avoid
     )
       continue
-    if (best < 0 || load.inFlight[at]! < load.inFlight[best]!) best = at
+    if (best < 0 || busy < load.seats[base(best) | IN_FLIGHT]!) best = at
   }
   return best
 }
@@ -147,18 +158,20 @@ export function judge(
 ): 'counted' | 'event' {
   const load = loadOf(fleet)
   const record = load.records[runner]
+  const { seats } = load
+  const at = base(runner)
   // A slot that is given back twice would be given out twice.
-  if (record === null || record === undefined || load.inFlight[runner]! <= 0) return 'event'
+  if (record === null || record === undefined || seats[at | IN_FLIGHT]! <= 0) return 'event'
   const row = rowOf(load, record.app)
-  const listed = load.ring[runner]! >= 0
+  const listed = isListed(load, runner)
   if (listed) leave(load, row, runner)
-  load.inFlight[runner]!--
-  load.ended[runner]!++
-  if (served) load.served[runner]!++
-  row.inFlight--
   mark(load, row, runner)
+  seats[at | IN_FLIGHT]!--
+  seats[at | ENDED]!++
+  if (served) seats[at | SERVED]!++
+  row.inFlight--
   if (listed) join(load, row, runner)
-  else if (load.inFlight[runner] === 0) vacate(load, row, runner)
+  else if (seats[at | IN_FLIGHT] === 0) vacate(load, row, runner)
   return record.watch === 0 && record.incarnation === incarnation && neutral(outcome, headers)
     ? 'counted'
     : 'event'
@@ -166,14 +179,14 @@ export function judge(
 
 /** Attempts in flight on a runner. */
 export function inFlight(fleet: Fleet, runner: RunnerHandle): number {
-  return loadOf(fleet).inFlight[runner] ?? 0
+  return loadOf(fleet).seats[base(runner) | IN_FLIGHT] ?? 0
 }
 
 /** Attempts in flight on a runner, by its record. */
 export function inFlightOf(fleet: Fleet, runner: RunnerRecord): number {
   const load = loadOf(fleet)
   const at = seatIfAny(load, runner)
-  return at < 0 ? 0 : load.inFlight[at]!
+  return at < 0 ? 0 : load.seats[base(at) | IN_FLIGHT]!
 }
 
 /** Live gauges of what waits for an app: direct calls, and queued requests that may start now. */
@@ -246,16 +259,17 @@ export function countTraffic(fleet: Fleet, at: number): readonly HealthEvent[] {
     const ended: number[] = []
     const served: number[] = []
     const flying: number[] = []
-    for (const at of row.touched) {
-      const record = load.records[at]
-      load.touched[at] = 0
-      if (record === null || record === undefined) continue
-      runners.push(record.id)
-      started.push(load.started[at]!)
-      ended.push(load.ended[at]!)
-      served.push(load.served[at]!)
-      flying.push(load.inFlight[at]!)
-      load.started[at] = load.ended[at] = load.served[at] = 0
+    for (const seat of row.touched) {
+      const record = load.records[seat]
+      const at = base(seat)
+      if (record !== null && record !== undefined) {
+        runners.push(record.id)
+        started.push(load.seats[at | STARTED]!)
+        ended.push(load.seats[at | ENDED]!)
+        served.push(load.seats[at | SERVED]!)
+        flying.push(load.seats[at | IN_FLIGHT]!)
+      }
+      unmark(load, seat)
     }
     row.touched.length = 0
     row.changed = false

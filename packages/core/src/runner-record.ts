@@ -45,12 +45,12 @@ export class RunnerRecord {
   readonly id: string
   readonly app: AppRecord
   incarnation = 1
+  /** 0 when ready and open: a neutral outcome is then finished after this one look. */
+  watch = 1
   configuration: Configuration
   context: Writable<RunnerContext>
   place: Place
   #trouble: Trouble = NO_TROUBLE
-  /** 0 when ready and open: a neutral outcome is then finished after this one look. */
-  watch = 1
   flying = 0
   flyingKind: ProbeKind = 'regular'
   probes = 0

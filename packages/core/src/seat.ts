@@ -8,6 +8,25 @@ import { traits } from './word.ts'
 /** Runners by how well we believe in them: ready, verifying, doubted. */
 export const TIERS = 3
 
+// A seat is a stretch of eight numbers in `Load.seats`, so that a grant among a hundred thousand costs one line of the cache. Where
+// what stands in it, from its base:
+/** Attempts in flight. */
+export const IN_FLIGHT = 0
+/** Since they were last told: attempts begun, attempts ended, ends with a 2xx. */
+export const STARTED = 1
+export const ENDED = 2
+export const SERVED = 3
+/** Neighbours in its ring; `NEXT` is -1 for a seat without a free slot, which stands in none. */
+const NEXT = 4
+const PREVIOUS = 5
+/** Its level (attempts in flight) while it may get new work; else -1. */
+const RING = 6
+/** Tier in whose order it stands; -1 when it accepts nothing. */
+const TIER = 7
+
+/** Where a seat begins in `Load.seats`. */
+export const base = (seat: number): number => seat << 3
+
 /** The seats of one app. */
 export interface Row {
   readonly app: AppRecord
@@ -16,6 +35,8 @@ export interface Row {
   eligible: number
   /** Slots that are free on the eligible. */
   slots: number
+  /** How many are in the order. */
+  listed: number
   /** Ring heads by tier and level (attempts in flight); -1 when empty. */
   readonly heads: Int32Array[]
   inFlight: number
@@ -34,18 +55,8 @@ export class Load {
   readonly rows = new Map<AppRecord, Row>()
   readonly records: (RunnerRecord | null)[] = []
   readonly free: number[] = []
-  inFlight = new Int32Array(64)
-  started = new Int32Array(64)
-  ended = new Int32Array(64)
-  served = new Int32Array(64)
-  /** 1 for a seat that is on the list of the touched. */
-  touched = new Int32Array(64)
-  next = new Int32Array(64).fill(-1)
-  previous = new Int32Array(64).fill(-1)
-  /** Level of the ring in which a seat stands; -1 when in none. */
-  ring = new Int32Array(64).fill(-1)
-  /** Tier in whose order a seat stands; -1 when it accepts nothing. */
-  tier = new Int32Array(64).fill(-1)
+  /** Numbers of the seats, one after the other. */
+  seats = new Int32Array(base(64))
   hints: (readonly string[] | null)[] = []
   /** Something began to wait: the pool should hear of it now. */
   urgent = false
@@ -67,6 +78,7 @@ export function rowOf(load: Load, app: AppRecord): Row {
       order: Array.from({ length: TIERS }, () => []),
       eligible: 0,
       slots: 0,
+      listed: 0,
       heads: Array.from({ length: TIERS }, () => new Int32Array(8).fill(-1)),
       inFlight: 0,
       waiting: 0,
@@ -84,17 +96,10 @@ export function rowOf(load: Load, app: AppRecord): Row {
 }
 
 function grow(load: Load, seat: number): void {
-  if (seat < load.inFlight.length) return
-  const size = load.inFlight.length * 2
-  const wider = (old: Int32Array, fill: number): Int32Array<ArrayBuffer> => {
-    const array = new Int32Array(size).fill(fill)
-    array.set(old)
-    return array
-  }
-  for (const name of ['inFlight', 'started', 'ended', 'served', 'touched'] as const)
-    load[name] = wider(load[name], 0)
-  for (const name of ['next', 'previous', 'ring', 'tier'] as const)
-    load[name] = wider(load[name], -1)
+  if (base(seat) < load.seats.length) return
+  const wider = new Int32Array(load.seats.length * 2)
+  wider.set(load.seats)
+  load.seats = wider
 }
 
 /** The seat of a runner that is on the books; a new one when it has none. */
@@ -105,7 +110,9 @@ export function seatOf(load: Load, runner: RunnerRecord): number {
   grow(load, seat)
   load.records[seat] = runner
   load.hints[seat] = null
-  load.inFlight[seat] = load.started[seat] = load.ended[seat] = load.served[seat] = 0
+  const at = base(seat)
+  load.seats.fill(0, at, base(seat + 1))
+  load.seats[at | RING] = load.seats[at | TIER] = -1
   seatsOf.set(runner, seat)
   return seat
 }
@@ -116,68 +123,98 @@ export function seatIfAny(load: Load | undefined, runner: RunnerRecord): number 
   return load !== undefined && seat !== undefined && load.records[seat] === runner ? seat : -1
 }
 
-/** Its counters are to be told. */
+/** Its counters are about to change: they are to be told. */
 export function mark(load: Load, row: Row, seat: number): void {
-  if (load.touched[seat] === 1) return
-  load.touched[seat] = 1
+  if (isUntold(load, seat)) return
   row.touched.push(seat)
+}
+
+/** Whether something happened since its counters were told; it is then on the list of the touched. */
+const isUntold = ({ seats }: Load, seat: number): boolean =>
+  (seats[base(seat) | STARTED]! | seats[base(seat) | ENDED]!) !== 0
+
+/** Its counters were told. */
+export function unmark({ seats }: Load, seat: number): void {
+  const at = base(seat)
+  seats[at | STARTED] = seats[at | ENDED] = seats[at | SERVED] = 0
 }
 
 /** Frees the seat of a runner that is off the books and holds nothing. */
 export function vacate(load: Load, row: Row, seat: number): void {
   const runner = load.records[seat]
-  if (runner === null || runner === undefined || load.inFlight[seat]! > 0) return
+  const at = base(seat)
+  if (runner === null || runner === undefined || load.seats[at | IN_FLIGHT]! > 0) return
   if (traits(runner.configuration).stage !== 'gone') return
   remove(load, row, seat)
   forgetHints(load, row, seat)
   load.records[seat] = null
   load.free.push(seat)
   // Whoever sits here next is marked anew.
-  if (load.touched[seat] === 1) row.touched.splice(row.touched.indexOf(seat), 1)
-  load.touched[seat] = 0
+  if (isUntold(load, seat)) row.touched.splice(row.touched.indexOf(seat), 1)
+  unmark(load, seat)
 }
 
-const freeSlots = (load: Load, row: Row, seat: number): number =>
-  Math.max(0, row.app.policy.maxMultiplexing - load.inFlight[seat]!)
+/** True while it may be given work. */
+export const isListed = (load: Load, seat: number): boolean => load.seats[base(seat) | RING]! >= 0
+
+/** True when it may be given work as one of this tier. */
+export const isOf = (load: Load, seat: number, tier: number): boolean =>
+  isListed(load, seat) && load.seats[base(seat) | TIER] === tier
+
+/** The next in its ring. */
+export const nextOf = (load: Load, seat: number): number => load.seats[base(seat) | NEXT]!
 
 /** Leaves its ring: it gets no new work. */
 export function leave(load: Load, row: Row, seat: number): void {
-  const ring = load.ring[seat]!
+  const { seats } = load
+  const at = base(seat)
+  const ring = seats[at | RING]!
   if (ring < 0) return
-  const heads = row.heads[load.tier[seat]!]!
-  const next = load.next[seat]!
-  const previous = load.previous[seat]!
-  if (next === seat) heads[ring] = -1
-  else {
-    load.next[previous] = next
-    load.previous[next] = previous
-    if (heads[ring] === seat) heads[ring] = next
+  seats[at | RING] = -1
+  const next = seats[at | NEXT]!
+  if (next < 0) return
+  row.slots -= row.app.policy.maxMultiplexing - ring
+  const heads = row.heads[seats[at | TIER]!]!
+  if (next === seat) {
+    heads[ring] = -1
+    return
   }
-  load.ring[seat] = -1
-  row.slots -= freeSlots(load, row, seat)
+  const previous = seats[at | PREVIOUS]!
+  seats[base(previous) | NEXT] = next
+  seats[base(next) | PREVIOUS] = previous
+  if (heads[ring] === seat) heads[ring] = next
 }
 
 /** Joins the ring of its level at the end: the head is the least recently used. */
 export function join(load: Load, row: Row, seat: number): void {
-  const tier = load.tier[seat]!
-  const level = Math.min(load.inFlight[seat]!, row.app.policy.maxMultiplexing)
-  let heads = row.heads[tier]!
-  if (level >= heads.length) {
-    const wider = new Int32Array(level * 2).fill(-1)
-    wider.set(heads)
-    row.heads[tier] = heads = wider
+  const { seats } = load
+  const at = base(seat)
+  const level = seats[at | IN_FLIGHT]!
+  const free = row.app.policy.maxMultiplexing - level
+  seats[at | RING] = level
+  if (free <= 0) {
+    seats[at | NEXT] = -1
+    return
   }
+  row.slots += free
+  const heads = headsFor(row, seats[at | TIER]!, level)
   const head = heads[level]!
   if (head < 0) {
-    heads[level] = load.next[seat] = load.previous[seat] = seat
-  } else {
-    const tail = load.previous[head]!
-    load.next[tail] = load.previous[head] = seat
-    load.next[seat] = head
-    load.previous[seat] = tail
+    heads[level] = seats[at | NEXT] = seats[at | PREVIOUS] = seat
+    return
   }
-  load.ring[seat] = level
-  row.slots += freeSlots(load, row, seat)
+  const tail = seats[base(head) | PREVIOUS]!
+  seats[base(tail) | NEXT] = seats[base(head) | PREVIOUS] = seat
+  seats[at | NEXT] = head
+  seats[at | PREVIOUS] = tail
+}
+
+function headsFor(row: Row, tier: number, level: number): Int32Array {
+  const heads = row.heads[tier]!
+  if (level < heads.length) return heads
+  const wider = new Int32Array(level * 2).fill(-1)
+  wider.set(heads)
+  return (row.heads[tier] = wider)
 }
 
 /** The tier of a runner; -1 when it takes no work. In panic ready and suspect are alike. */
@@ -222,14 +259,15 @@ function insert(load: Load, row: Row, seat: number, tier: number): void {
   // Runners come in the order of age: the usual insertion is at the end.
   if (index === order.length) order.push(seat)
   else order.splice(index, 0, seat)
-  load.tier[seat] = tier
+  row.listed++
+  load.seats[base(seat) | TIER] = tier
   if (before(row, tier) + index >= row.eligible) return
   join(load, row, seat)
   leave(load, row, seatAt(row, row.eligible))
 }
 
 function remove(load: Load, row: Row, seat: number): void {
-  const tier = load.tier[seat]!
+  const tier = load.seats[base(seat) | TIER]!
   if (tier < 0) return
   const order = row.order[tier]!
   let index = indexOf(load, order, load.records[seat]!.place.number)
@@ -240,7 +278,8 @@ function remove(load: Load, row: Row, seat: number): void {
     row.eligible--
   }
   order.splice(index, 1)
-  load.tier[seat] = -1
+  row.listed--
+  load.seats[base(seat) | TIER] = -1
 }
 
 /** Looks again at one runner. */
@@ -251,7 +290,7 @@ function reseat(load: Load, row: Row, runner: RunnerRecord): void {
     if (tier < 0) return
     seat = seatOf(load, runner)
   }
-  if (load.tier[seat] !== tier) {
+  if (load.seats[base(seat) | TIER] !== tier) {
     remove(load, row, seat)
     if (tier >= 0) insert(load, row, seat, tier)
   }
@@ -265,12 +304,12 @@ export function refresh(load: Load, row: Row): void {
     for (let seat = 0; seat < load.records.length; seat++) {
       const runner = load.records[seat]
       if (runner === null || runner === undefined || runner.app !== app) continue
-      load.ring[seat] = load.tier[seat] = -1
+      load.seats[base(seat) | RING] = load.seats[base(seat) | TIER] = -1
       vacate(load, row, seat)
     }
     for (const order of row.order) order.length = 0
     for (const heads of row.heads) heads.fill(-1)
-    row.eligible = row.slots = 0
+    row.eligible = row.slots = row.listed = 0
     const sorted = app.runners.toSorted((a, b) => a.place.number - b.place.number)
     for (const runner of sorted) reseat(load, row, runner)
     app.seatsStale = false
@@ -280,7 +319,7 @@ export function refresh(load: Load, row: Row): void {
 
 /** Lets exactly the first `count` runners of the order take new work. */
 export function enlist(load: Load, row: Row, count: number): void {
-  const wanted = Math.min(count, before(row, TIERS))
+  const wanted = Math.min(count, row.listed)
   while (row.eligible < wanted) join(load, row, seatAt(row, row.eligible++))
   while (row.eligible > wanted) leave(load, row, seatAt(row, --row.eligible))
 }

@@ -22,11 +22,13 @@ import { traits } from './word.ts'
 
 /** Runners that a demand needs: `active` is in flight, waiting and queued together. */
 export function targetOf(policy: Policy, active: number): number {
-  const needed = Math.ceil(active / policy.maxMultiplexing)
-  const buffer = Math.max(
-    policy.concurrencyBuffer,
-    Math.ceil((policy.concurrencyBufferPercent / 100) * needed),
-  )
+  const { maxMultiplexing, concurrencyBufferPercent: percent } = policy
+  // Asked for every grant: the usual numbers need no division.
+  const needed = maxMultiplexing === 1 ? active : Math.ceil(active / maxMultiplexing)
+  const buffer =
+    percent === 0
+      ? policy.concurrencyBuffer
+      : Math.max(policy.concurrencyBuffer, Math.ceil((percent / 100) * needed))
   return Math.min(policy.maxConcurrency, Math.max(policy.minConcurrency, needed + buffer))
 }
 
