@@ -1,25 +1,43 @@
-// How much of the machine others take: everything that is busy, less us and the children that we waited for. It reads the kernel's
-// counters and judges nothing but whether a measurement beside them is to be trusted.
-import { readFileSync } from 'node:fs'
+// How much of the machine others take: everything that is busy, less us, the children that we waited for and the kernel's own threads,
+// which write what we wrote. It reads counters and judges nothing.
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Cores of others from which on numbers are weak; with less, ratios of one run have held. */
 export const BUSY_CORES = 0.3
 const TICKS_PER_SECOND = 100
 
-const words = (file, from) => {
-  const text = readFileSync(file, 'utf8')
-  return text.slice(from(text)).trim().split(/\s+/).map(Number)
-}
+/** Bit of the flags of a process that says that it is a thread of the kernel. */
+const KERNEL_THREAD = 0x20_0000
+
 /** Interrupts are left out: those of our own network traffic are nobody's. */
-const busyTicks = () => {
-  const [user, nice, system, , , , , steal] = words('/proc/stat', () => 4)
+function busyTicks() {
+  const [user, nice, system, , , , , steal] = numbers(readFileSync('/proc/stat', 'utf8').slice(4))
   return user + nice + system + steal
 }
-const ownTicks = () =>
-  words('/proc/self/stat', (text) => text.lastIndexOf(')') + 4)
-    .slice(10, 14)
-    .reduce((sum, ticks) => sum + ticks, 0)
+
+const numbers = (text) => text.trim().split(/\s+/, 40).map(Number)
+
+/** What follows the name in the kernel's line about a process, from its parent on: flags at 5, own and waited ticks from 10. */
+const fieldsOf = (pid) => {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  return numbers(text.slice(text.lastIndexOf(')') + 4))
+}
+const sum = (list) => list.reduce((total, one) => total + one, 0)
+
+function kernelTicks(pid) {
+  try {
+    const fields = fieldsOf(pid)
+    return (fields[5] & KERNEL_THREAD) === 0 ? 0 : sum(fields.slice(10, 12))
+  } catch {
+    return 0 // it has ended
+  }
+}
+
+function ownTicks() {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return sum(fieldsOf('self').slice(10, 14)) + sum(pids.map(kernelTicks))
+}
 
 /** Starts to watch; the answer tells how many cores others took since then. NaN where there is no /proc. */
 export function watchOthers() {
