@@ -13,7 +13,12 @@ import { objectBody, readsJson } from './json-body.ts'
 export interface Tokens {
   issue(caller: Caller, scope: Caller['scope'], seconds: number): string
   /** Null for a text that is no token of ours or no longer good. */
-  read(token: string): Caller | null
+  read(token: string): TokenCaller | null
+}
+
+/** A caller that came with a token. `forMs`: how long it is still good. */
+export interface TokenCaller extends Caller {
+  readonly forMs: number
 }
 
 const MAX_TOKEN = 512
@@ -45,7 +50,8 @@ export function createTokens(now: () => number, secret: Buffer = randomBytes(32)
         string,
         number,
       ]
-      return expires > now() ? { scope, owner } : null
+      const forMs = expires - now()
+      return forMs > 0 ? { scope, owner, forMs } : null
     },
   }
 }

@@ -34,10 +34,10 @@ export function channelRoutes(
   const door = {
     origin: ({ headers: { origin, host } }: IncomingMessage) =>
       isOwnOrigin(origin, host) && (!gateway.gate.isOpen || isLoopbackHost(host)),
-    authorize: (request: IncomingMessage) =>
-      mayRead(readerOf(gateway, tokens, request.headers.authorization, tokenOf(request)))
-        ? null
-        : 'A read or admin key, or a token of one, is needed.',
+    authorize: (request: IncomingMessage) => {
+      const reader = readerOf(gateway, tokens, request.headers.authorization, tokenOf(request))
+      return mayRead(reader) ? reader.forMs : 'A read or admin key, or a token of one, is needed.'
+    },
   }
   const channel = createChannel({
     ...door,
@@ -62,7 +62,7 @@ export function channelRoutes(
   // Its own doorman: a browser cannot send a key with these, only a token in the address.
   const page = { config: { access: 'page' } } as const
   app.get(doors[0], page, (request, reply) => {
-    admit(gateway, tokens, request)
+    const { forMs } = admit(gateway, tokens, request)
     if (!(request.headers.accept ?? '').includes('text/event-stream'))
       refuse(
         426,
@@ -83,7 +83,7 @@ export function channelRoutes(
         since: text('since'),
         lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
       },
-      { 'x-fal-request-id': request.id },
+      { headers: { 'x-fal-request-id': request.id }, forMs },
     )
     if (wrong === null) return
     const { code, message } = wrong
@@ -104,7 +104,13 @@ export function channelRoutes(
   })
 }
 
-const mayRead = (caller: Caller | null): boolean => caller !== null && caller.scope !== 'call'
+/** Who connects. `forMs`: how long what let it in is still good; null: as long as it stays. */
+interface Reader extends Caller {
+  readonly forMs: number | null
+}
+
+const mayRead = (reader: Reader | null): reader is Reader =>
+  reader !== null && reader.scope !== 'call'
 
 /** Who connects: by header, else by token. */
 function readerOf(
@@ -112,8 +118,10 @@ function readerOf(
   tokens: Tokens,
   authorization: string | undefined,
   token: string | null,
-): Caller | null {
-  return gate.caller(authorization) ?? (token === null ? null : tokens.read(token))
+): Reader | null {
+  const caller = gate.caller(authorization)
+  if (caller !== null) return { ...caller, forMs: null }
+  return token === null ? null : tokens.read(token)
 }
 
 function tokenOf(request: IncomingMessage): string | null {
@@ -121,12 +129,13 @@ function tokenOf(request: IncomingMessage): string | null {
   return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('token')
 }
 
-/** Refuses a plain request that may not read. */
-function admit(gateway: Gateway, tokens: Tokens, request: FastifyRequest): void {
+/** Who asks by a plain request; refuses who may not read. */
+function admit(gateway: Gateway, tokens: Tokens, request: FastifyRequest): Reader {
   const { authorization } = request.headers
-  const caller = readerOf(gateway, tokens, authorization, tokenOf(request.raw))
-  if (caller === null) refuse(401, 'unauthorized', 'invalid key credentials')
-  if (!mayRead(caller)) refuse(403, 'forbidden', 'This needs a read or admin key.')
+  const reader = readerOf(gateway, tokens, authorization, tokenOf(request.raw))
+  if (reader === null) return refuse(401, 'unauthorized', 'invalid key credentials')
+  if (!mayRead(reader)) return refuse(403, 'forbidden', 'This needs a read or admin key.')
+  return reader
 }
 
 function refuseUpgrade(socket: Duplex): void {

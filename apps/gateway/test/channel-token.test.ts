@@ -7,9 +7,9 @@ test('a token says whose it is and what it may, until its time is over', () => {
   let now = 1000
   const tokens = createTokens(() => now)
   const token = tokens.issue(caller, 'read', 60)
-  expect(tokens.read(token)).toEqual({ scope: 'read', owner: 'abc' })
+  expect(tokens.read(token)).toEqual({ scope: 'read', owner: 'abc', forMs: 60_000 })
   now += 59_999
-  expect(tokens.read(token)).not.toBeNull()
+  expect(tokens.read(token)).toMatchObject({ forMs: 1 })
   now += 1
   expect(tokens.read(token)).toBeNull()
 })

@@ -273,6 +273,31 @@ describe('a gateway with keys', () => {
     expect((await ask(gateway.url, '/v1/runners', { headers })).status).toBe(401)
   })
 
+  test('what a token let in ends with the token; what a key let in stays', async () => {
+    const { token } = (await tokenOf('read-key', { scope: 'read', seconds: 1 })).value
+    const keyed = new Client(gateway.url, '/v1/realtime', {
+      headers: { authorization: 'Key read-key' },
+    })
+    // A good key counts, whatever the token beside it.
+    const both = new Client(gateway.url, `/v1/realtime?token=${token}`, {
+      headers: { authorization: 'Key read-key' },
+    })
+    const watching = new Client(gateway.url, `/v1/realtime?token=${token}`)
+    const inspecting = new Client(gateway.url, `/v1/inspect?token=${token}`)
+    const stream = await fetch(`${gateway.url}/v1/realtime?topics=runners&token=${token}`, {
+      headers: { accept: 'text/event-stream' },
+    })
+    await Promise.all([keyed, both, watching].map((one) => one.subscribe({ topics: ['runners'] })))
+    await watching.message(({ type }) => type === 'snapshot')
+    expect(await Promise.all([watching.closed, inspecting.closed])).toEqual([4401, 4401])
+    expect(await stream.text()).toContain('"type":"snapshot"')
+    for (const one of [keyed, both]) {
+      one.socket.send('{"type":"ping"}')
+      await one.message(({ type }) => type === 'pong')
+      one.socket.terminate()
+    }
+  })
+
   test.for([
     ['more than the key may', 'read-key', { scope: 'admin', seconds: 60 }, 403, undefined],
     ['more than a call key may', 'call-key', { scope: 'read', seconds: 60 }, 403, undefined],

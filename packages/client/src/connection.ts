@@ -35,7 +35,7 @@ export interface ChannelOptions {
   readonly since?: number
   /** A key that may read. It is sent in a header to get a short-lived token, never in an address. */
   readonly key?: string
-  /** Gives a token for each connection, when somebody else has the key. */
+  /** Gives a token for each connection, when somebody else has the key. It is asked again when the gateway says that one is over. */
   readonly token?: () => string | Promise<string>
   readonly onSnapshot?: (snapshot: Snapshot) => void
   readonly onEvent?: (event: ChannelEvent) => void
@@ -65,7 +65,8 @@ export interface ChannelConnection {
 const FIRST_DELAY_MS = 250
 const MAX_DELAY_MS = 15_000
 const SILENCE_MS = 20_000
-const TOKEN_SECONDS = 60
+/** The gateway closes a connection when its token is over; the next one goes on where it was. */
+const TOKEN_SECONDS = 600
 /** The protocol's code for a key or token that will not do. */
 const UNAUTHORIZED = 4401
 
@@ -87,6 +88,8 @@ class Connection implements ChannelConnection {
   #failures = 0
   #timer: ReturnType<typeof setTimeout> | null = null
   #asked = false
+  /** Whether the gateway said something on this socket. */
+  #welcome = false
 
   constructor(options: ChannelOptions) {
     this.#options = options
@@ -121,6 +124,7 @@ class Connection implements ChannelConnection {
       return this.#refuse(error instanceof Error ? error.message : 'The address is not valid.')
     }
     this.#socket = socket
+    this.#welcome = false
     // A socket that was given up may still speak.
     const mine = (act: (event: any) => void) => (event: unknown) => {
       if (this.#socket === socket) act(event)
@@ -151,13 +155,16 @@ class Connection implements ChannelConnection {
       'close',
       mine(({ code, reason }: { code: number; reason: string }) => {
         this.#stop()
-        if (code === UNAUTHORIZED) this.#refuse(reason || 'The gateway refused the key.')
+        // Who was told something was welcome: its token is over, and a fresh one may do.
+        if (code === UNAUTHORIZED && !this.#welcome)
+          this.#refuse(reason || 'The gateway refused the key.')
         else this.#lost()
       }),
     )
   }
 
   #receive(data: unknown): void {
+    this.#welcome = true
     this.#listen()
     let message: { type?: unknown; seq?: unknown; code?: unknown; message?: unknown }
     try {

@@ -167,6 +167,24 @@ describe('with a key', () => {
     expect(asked.length).toBe(2)
   })
 
+  test('the end of a token is no refusal: it goes on with another one, after the last number', async () => {
+    const asked = answer(200, { token: 't' })
+    const { sockets, heard } = await stage({ key: 'good' })
+    await vi.advanceTimersByTimeAsync(0)
+    sockets[0]!.emit('open')
+    sockets[0]!.say({ type: 'snapshot', seq: 5 })
+    sockets[0]!.emit('close', { code: 4401, reason: 'the token has expired' })
+    await vi.advanceTimersByTimeAsync(250)
+    expect(asked.length).toBe(2)
+    sockets[1]!.emit('open')
+    expect(sockets[1]!.sent).toMatchObject([{ type: 'subscribe', since: 5 }])
+    // A second one that is refused before a word is a refusal.
+    sockets[1]!.emit('close', { code: 4401, reason: 'no' })
+    await vi.advanceTimersByTimeAsync(100_000)
+    expect(sockets.length).toBe(2)
+    expect(heard.slice(-2)).toEqual(['refused', 'problem refused'])
+  })
+
   test('a key that will not do ends it', async () => {
     answer(401, { message: 'invalid key credentials' })
     const { sockets, heard } = await stage({ key: 'bad' })

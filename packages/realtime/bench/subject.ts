@@ -172,9 +172,9 @@ function weigh(): Weighed {
 export function serve(name: string): void {
   const server = createServer()
   const subject = subjects[name]!(server)
-  const { path = '/', hello, upgrade } = subject
-  if (upgrade !== undefined)
-    server.on('upgrade', (request, socket, head) => upgrade(request, socket, head))
+  const { path = '/', hello } = subject
+  if (subject.upgrade !== undefined)
+    server.on('upgrade', (request, socket, head) => subject.upgrade!(request, socket, head))
   server.listen({ port: 0, host: '127.0.0.1', backlog: 10_000 }, () => {
     const { port } = server.address() as AddressInfo
     const ready: Ready = { port, path, hello, frameBytes: subject.frameBytes }

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Book } from './book.ts'
 import { Bundle, BUNDLE_EVENTS } from './bundle.ts'
-import { readQuery, type StreamQuery, StreamWire } from './event-stream.ts'
+import { readQuery, type StreamQuery, type StreamTerms, StreamWire } from './event-stream.ts'
 import type { Frame } from './frame.ts'
 import type { Complaint } from './message.ts'
 import type { Kept } from './ring.ts'
@@ -49,11 +49,7 @@ export interface Channel {
   /** Takes a WebSocket upgrade, whatever its path. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** Serves a stream; answers what is wrong with the query, and has written nothing then. Who may read is decided before. */
-  stream(
-    response: ServerResponse,
-    query: StreamQuery,
-    headers?: Readonly<Record<string, string>>,
-  ): Complaint | null
+  stream(response: ServerResponse, query: StreamQuery, terms?: StreamTerms): Complaint | null
   /** Connections now. */
   readonly size: number
   /** Events and bytes kept. */
@@ -114,7 +110,7 @@ export function createChannel(options: ChannelOptions): Channel {
       else if (pending.length === BUNDLE_EVENTS) flush()
     },
     upgrade: (request, socket, head) => door.upgrade(request, socket, head),
-    stream(response, query, headers = {}) {
+    stream(response, query, { headers = {}, forMs = null } = {}) {
       const message = readQuery(query)
       if (message.type === 'error') return message
       if (closing || streams.size >= (options.maxConnections ?? MAX_STREAMS)) {
@@ -127,7 +123,9 @@ export function createChannel(options: ChannelOptions): Channel {
       beating ??= setInterval(() => {
         for (const stream of streams.values()) stream.beat()
       }, options.heartbeatMs ?? STREAM_BEAT_MS)
+      const leave = forMs === null ? null : setTimeout(() => wire.end(), forMs).unref()
       response.once('close', () => {
+        if (leave !== null) clearTimeout(leave)
         streams.delete(response)
         reader.close()
         if (streams.size > 0 || beating === null) return

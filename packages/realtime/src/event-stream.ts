@@ -14,6 +14,14 @@ export interface StreamQuery {
   readonly lastEventId?: string | undefined
 }
 
+/** How a stream is answered. */
+export interface StreamTerms {
+  /** Added to the head. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Ms after which the stream ends, because what let it in is over; null: never. */
+  readonly forMs?: number | null
+}
+
 /** Reads the query of a stream. */
 export function readQuery(query: StreamQuery): Extract<Message, { type: 'subscribe' }> | Complaint {
   const since = query.lastEventId || query.since

@@ -11,8 +11,11 @@ import type { Wire } from './subscriber.ts'
 export interface DoorOptions {
   /** False: the page that asks is not one of ours, and gets 403. Default: an `Origin` must be absent or name the `Host`. */
   readonly origin?: (request: IncomingMessage) => boolean
-  /** Null: welcome. A text: it is let in and closed with 4401 and this reason, which must not repeat a secret. Default: everybody is welcome. */
-  readonly authorize?: (request: IncomingMessage) => string | null
+  /**
+   * Null: welcome. A number: welcome for this many ms, then closed with 4401. A text: it is let in and closed with 4401 and this reason,
+   * which must not repeat a secret. Default: everybody is welcome.
+   */
+  readonly authorize?: (request: IncomingMessage) => string | number | null
   /** Ms between pings; a peer that left two unanswered is dropped at the next. Default 15 000. */
   readonly heartbeatMs?: number
   /** Largest frame of a client, in bytes; past it 1009. Default 65 536. */
@@ -94,14 +97,15 @@ export function openDoor(
     upgrade(request, socket, head) {
       if (closing) return void socket.destroy()
       if (!(options.origin ?? isSameOrigin)(request)) return refuse(socket)
-      const reason = options.authorize?.(request) ?? null
+      const word = options.authorize?.(request) ?? null
       const full = guests.size >= maxConnections
       server.handleUpgrade(request, socket, head, (websocket) => {
         const guest = new Connection(websocket, socket, maxFrames, left)
         guests.add(guest)
         heart ??= setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS)
-        if (reason !== null) return guest.end(4401, reason)
+        if (typeof word === 'string') return guest.end(4401, word)
         if (full) return guest.end(1013, 'too many connections')
+        if (word !== null) guest.leaveAfter(word)
         guest.begin(greet(guest, request))
       })
     },
@@ -160,6 +164,7 @@ class Connection implements Wire {
   #frames = 0
   #second = 0
   #ended = false
+  #leave: NodeJS.Timeout | null = null
 
   constructor(
     websocket: Peer,
@@ -176,6 +181,12 @@ class Connection implements Wire {
 
   begin(guest: Guest): void {
     this.#guest = guest
+  }
+
+  /** What let it in lasts no longer than this, in ms. */
+  leaveAfter(ms: number): void {
+    this.#leave = setTimeout(() => this.end(4401, 'the token has expired'), ms)
+    this.#leave.unref()
   }
 
   get backlog(): number {
@@ -236,6 +247,7 @@ class Connection implements Wire {
 
   over(): void {
     this.#ended = true
+    if (this.#leave !== null) clearTimeout(this.#leave)
     this.#guest?.close()
     this.#guest = null
     this.#left(this)

@@ -182,6 +182,18 @@ describe('bad clients', () => {
     expect(await welcome.say(watch).messages(1)).toMatchObject([{ type: 'snapshot' }])
   })
 
+  test('what lets it in for a time closes it with 4401 after that time; who may stay stays', async () => {
+    await using here = await stage({
+      authorize: ({ url }) => (url === '/?short' ? 100 : null),
+    })
+    const long = await here.client().open()
+    const short = await here.client({}, '/?short').open()
+    expect(await short.say(watch).messages(1)).toMatchObject([{ type: 'snapshot' }])
+    expect(await short.closed).toEqual({ code: 4401, reason: 'the token has expired' })
+    await until(() => here.channel.size === 1)
+    await long.settled()
+  })
+
   test.for([
     ['none', undefined, 'open'],
     ['our own', 'own', 'open'],

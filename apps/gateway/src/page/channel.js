@@ -4,11 +4,13 @@ import { ask, KeyWanted } from './gateway.js'
 const FIRST_MS = 300
 const MOST_MS = 10_000
 const UNAUTHORIZED = 4401
+/** A connection ends with its token; the next one begins at once. */
+const TOKEN_SECONDS = 600
 
 async function token() {
   const { status, value } = await ask('v1/tokens', {
     method: 'POST',
-    body: { scope: 'read', seconds: 60 },
+    body: { scope: 'read', seconds: TOKEN_SECONDS },
   })
   if (status === 401 || status === 403) throw new KeyWanted(value?.message ?? 'A key is needed.')
   if (typeof value?.token !== 'string') throw new Error('no token')
@@ -39,16 +41,20 @@ export function connect(path, { opened = () => {}, heard, changed }) {
     address.protocol = address.protocol.replace('http', 'ws')
     address.searchParams.set('token', secret)
     const mine = (socket = new WebSocket(address))
+    let welcome = false
     mine.addEventListener('open', () => {
       changed('open')
       opened((message) => mine.send(JSON.stringify(message)))
     })
     mine.addEventListener('message', ({ data }) => {
       failures = 0
+      welcome = true
       if (mine === socket) heard(JSON.parse(data))
     })
     mine.addEventListener('close', ({ code, reason }) => {
       if (mine !== socket) return
+      // Nothing is wrong: the token is over.
+      if (code === UNAUTHORIZED && welcome) return void begin()
       if (code === UNAUTHORIZED) changed('key', reason)
       again()
     })
