@@ -36,7 +36,8 @@ const ANSWER: FinalAnswer = {
   cause: null,
 }
 
-function submission(id: string): Submission {
+/** A request of 1 KB. */
+export function submission(id: string): Submission {
   return {
     id,
     app: APP,
