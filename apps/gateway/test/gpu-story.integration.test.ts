@@ -108,6 +108,69 @@ test('a device falls off the bus: its runner drains, the other stays; reset, che
   ])
 }, 120_000)
 
+test('a repaired device proves itself by a command and by DCGM’s diagnostic; one that fails there climbs the ladder', async () => {
+  await using scene = new GpuScene()
+  const report = (status: string): string =>
+    JSON.stringify({
+      'DCGM Diagnostic': {
+        test_categories: [
+          {
+            category: 'Hardware',
+            tests: [{ name: 'memory', results: [{ entity_group: 'GPU', entity_id: 4, status }] }],
+          },
+        ],
+      },
+    })
+  const table = '| 4      | Name: Test GPU |\n|        | Device UUID: GPU-0 |\n'
+  // The second time it is asked it finds the device broken.
+  writeFileSync(
+    scene.path('dcgmi.mjs'),
+    `import { appendFileSync, readFileSync } from 'node:fs'
+    const log = ${JSON.stringify(scene.path('diag'))}
+    appendFileSync(log, process.argv.slice(2).join(' ') + '\\n')
+    const asked = readFileSync(log, 'utf8').split('\\n').filter((line) => line.startsWith('diag')).length
+    process.stdout.write(process.argv[2] === 'discovery' ? ${JSON.stringify(table)} : asked === 1 ? ${JSON.stringify(report('Pass'))} : ${JSON.stringify(report('Fail'))})`,
+  )
+  scene.configure({
+    source: 'replay',
+    replayFile: scene.openPipe(),
+    resetCommand: scene.script('reset'),
+    validateCommand: scene.script('check'),
+    dcgmDiagLevel: 2,
+    dcgmDiagCommand: [process.execPath, scene.path('dcgmi.mjs')],
+  })
+  const gateway = await scene.start()
+  scene.report(50, 45)
+  await until(
+    () => scene.node(),
+    ({ devices }) => devices.length === 2,
+  )
+  scene.xid('GPU-0', 48)
+  await until(
+    () => scene.story(),
+    (story) => story.some((line) => line.endsWith('node.uncordon')),
+  )
+  expect(scene.called('check')).toEqual(['GPU-0 local'])
+  expect(scene.called('diag')).toEqual(['discovery -l', 'diag -r 2 --json -i 4'])
+  const ends = (): unknown[] => gateway.lines.filter(({ event }) => event === 'node.validate.ended')
+  expect(ends()).toMatchObject([
+    { passed: true, detail: expect.stringMatching(/^level 2: 1 passed/) },
+  ])
+
+  scene.xid('GPU-0', 62)
+  const { state } = await until(
+    () => scene.node(),
+    ({ state: word }) => word === 'escalated',
+  )
+  expect(state).toBe('escalated')
+  expect(ends()[1]).toMatchObject({
+    passed: false,
+    detail: 'level 2: memory on GPU 4 failed',
+  })
+  const { value: why } = await call(scene.url, '/v1/nodes/local/explain')
+  expect(why.decision).toMatchObject({ rule: 'node.escalate', to: 'escalated' })
+}, 120_000)
+
 test('an application’s error is its runner’s: ended as device_fault, or shown beside the 503 of the same moment', async () => {
   await using scene = new GpuScene()
   scene.configure(

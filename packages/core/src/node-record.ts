@@ -12,7 +12,7 @@ import type { ActionClass } from './xid.ts'
 
 /** Limits of the lists below; what is said at each. */
 export const limits = {
-  /** More devices in a sample are ignored. */
+  /** More devices in a sample are ignored; as many more may be known by their PCI address alone. */
   devices: 64,
   /** More open faults than this are dropped: those that are open keep the node out of service already. */
   faults: 64,
@@ -204,15 +204,21 @@ export function deviceOf(node: NodeRecord, name: string): DeviceRecord | null {
   const uuid = resolve(node, name)
   const known = node.devices.get(uuid)
   if (known !== undefined) return known
-  if (node.devices.size >= limits.devices) return null
+  // Addresses that were never sampled must not take the place of a device that is.
+  const stranger = isStranger(uuid)
+  let alike = 0
+  for (const other of node.devices.keys()) if (isStranger(other) === stranger) alike++
+  if (alike >= limits.devices) return null
   const device = createDevice(uuid)
   node.devices.set(uuid, device)
   return device
 }
 
+const isStranger = (name: string): boolean => name.startsWith('pci:')
+
 /** The kernel names devices by PCI address (`pci:0000:1a:00`): the UUID that was sampled at it, else the name itself. */
 export function resolve(node: NodeRecord, name: string): string {
-  if (!name.startsWith('pci:')) return name
+  if (!isStranger(name)) return name
   const pci = name.slice('pci:'.length)
   for (const { uuid, sample } of node.devices.values()) if (sample?.pci === pci) return uuid
   return name

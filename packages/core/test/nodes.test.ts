@@ -1026,6 +1026,37 @@ describe('limits', () => {
     expect(world.tell(xid('a-79', 31)).dismissed).toMatch(/64 devices/)
   })
 
+  test('64 devices are watched each for itself, also when the kernel spoke of one before it was sampled', () => {
+    const world = new World({}, { 79: 'reset' })
+    world.at = EVERY
+    world.node('a', 0)
+    for (let i = 0; i < 100; i++)
+      world.tell(xid(`pci:0000:f${i % 10}:${i + 10}`, 13, { boot: `b${i}` }))
+    world.tell(xid('pci:0000:63:00', 13))
+    const sampled = (): void => {
+      const devices = Array.from({ length: 64 }, (_, i) => ({
+        uuid: `a-${i}`,
+        index: i,
+        pci: `0000:${String(i).padStart(2, '0')}:00`,
+        temperatureC: 50,
+      }))
+      world.tell({ type: 'gpu.sampled', node: 'a', devices })
+    }
+    sampled()
+    const real = (): readonly { uuid: string; state: string }[] =>
+      world.nodes.view('a')!.devices.filter(({ uuid }) => !uuid.startsWith('pci:'))
+    expect(real()).toHaveLength(64)
+    for (let i = 0; i < 64; i++) world.runner(`r${i}`, 'a', [`a-${i}`])
+    world.at += 4 * MINUTE
+    sampled()
+    world.tell(xid('pci:0000:63:00', 79))
+    expect(world.sent).toEqual(['drain r63'])
+    expect(real().filter(({ state }) => state !== 'healthy')).toMatchObject([{ uuid: 'a-63' }])
+    world.gone('r63')
+    expect(world.commands.at(-1)).toMatchObject({ type: 'reset', device: 'a-63' })
+    expect(JSON.stringify(world.nodes.snapshot()).length).toBeLessThan(250_000)
+  })
+
   test('a storm of Xids leaves a bounded record', () => {
     const world = pair()
     for (let i = 0; i < 1000; i++) {

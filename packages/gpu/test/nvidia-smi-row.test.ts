@@ -195,6 +195,36 @@ describe.skipIf(captures === null)('real captures', () => {
     expect(device).toMatchObject({ recoveryAction: 'none', throttle: 4, pcieGen: 1, pcieMaxGen: 3 })
   })
 
+  test('every word that stands for no value is known, and none becomes a number', () => {
+    const text = readFileSync(join(folder, 'nvidia-smi-errors.txt'), 'utf8')
+    const words = text.slice(text.indexOf('# CSV cells')).trim().split('\n').slice(1)
+    expect(words.length).toBeGreaterThan(8)
+    const read = words.map((word) => {
+      const { device, lost, problems } = readRow(`0, GPU-0, ${word}`, [
+        'index',
+        'uuid',
+        'temperature.gpu',
+      ])
+      expect(device).not.toHaveProperty('temperatureC')
+      if (lost) return 'lost'
+      if (device?.recoveryAction !== undefined) return device.recoveryAction
+      return problems.length > 0 ? 'failed' : 'absent'
+    })
+    expect(new Map(words.map((word, i) => [word, read[i]]))).toEqual(
+      new Map([
+        ['[N/A]', 'absent'],
+        ['N/A', 'absent'],
+        ['[Not Supported]', 'absent'],
+        ['[Requested functionality has been deprecated]', 'absent'],
+        ['[Insufficient Permissions]', 'absent'],
+        ['[Unknown Error]', 'failed'],
+        ['[GPU is lost]', 'lost'],
+        ['[GPU requires reset]', 'reset'],
+        ['ERR!', 'failed'],
+      ]),
+    )
+  })
+
   test('one of three cards is broken: two rows and a sentence', () => {
     const text = readFileSync(join(folder, 'nvidia-smi-query-gpu-one-of-three-lost.txt'), 'utf8')
     const names = [

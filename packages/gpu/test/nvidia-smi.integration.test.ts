@@ -1,7 +1,10 @@
 /** `nvidia-smi` against a fake: batches, lost devices, refused fields, silence, a tool that will not end. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { SystemClock } from '@health/testkit'
 import { NvidiaSmi } from '../src/nvidia-smi.ts'
+import { captures } from './captures.ts'
 import { FakeSmi, smiRow } from './fake-smi.ts'
 import { removeFolders } from './recordings.ts'
 import { Telling } from './telling.ts'
@@ -162,5 +165,24 @@ describe('nvidia-smi', () => {
     source.resume()
     await telling.later('sampled')
     expect(telling.of('failed')).toEqual([])
+  })
+})
+
+describe.skipIf(captures === null)('real captures', () => {
+  test('every sentence of a broken tool is reported, the one of a lost device as such, and none is a sample', async () => {
+    const text = readFileSync(join(captures ?? '', 'nvidia-smi-errors.txt'), 'utf8')
+    const sentences = text
+      .slice(0, text.indexOf('# CSV cells'))
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    const smi = new FakeSmi()
+    smi.write({ raw: [...sentences, 'and the end'] })
+    const { telling } = open(smi)
+    await telling.next('problem', (problem) => problem.text === 'and the end')
+    expect(telling.of('lost').map(({ device }) => device)).toContain('pci:0000:c1:00')
+    expect(telling.of('sampled')).toEqual([])
+    const told = telling.of('problem').map((problem) => problem.text)
+    for (const sentence of sentences.filter((line) => !line.includes('GPU is lost')))
+      expect(told).toContain(sentence)
   })
 })

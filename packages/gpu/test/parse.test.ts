@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkDevices, type NodeView } from '@health/core'
+import { checkDevices, type NodeView, xidTable } from '@health/core'
 import { amdName } from '../src/amd-name.ts'
 import { readAmdPlaces, readAmdSmi, readRocmSmi, readSysfs } from '../src/amd-sample.ts'
 import { isWanted, readDcgm } from '../src/dcgm-sample.ts'
@@ -321,6 +321,31 @@ describe.skipIf(captures === null)('real captures', () => {
     })
     expect(broken).not.toHaveProperty('memoryTemperatureC')
     expect(xids.get(broken.uuid)).toBe(79)
+  })
+
+  test('NVIDIA’s catalogue: our table asks for what its buckets say, but for what the semantics say otherwise', () => {
+    const asks: Readonly<Record<string, string>> = {
+      RESTART_APP: 'restart_runner',
+      IGNORE: 'record',
+      RESET_GPU: 'reset',
+      RESTART_BM: 'reboot',
+      RESTART_VM: 'reboot',
+    }
+    const ours = new Map(xidTable.flatMap((line) => line.xids.map((xid) => [xid, line.class])))
+    const different = read('xid-catalog.tsv')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split('\t'))
+      .flatMap(([xid, , description, , , , , bucket]) => {
+        const wanted = asks[bucket!]
+        const is = ours.get(Number(xid))
+        return description !== 'Unused' && wanted !== undefined && wanted !== is
+          ? [`${xid}: ${bucket}, ours ${is}`]
+          : []
+      })
+    // A row remap that failed is not cured by any reset: semantics 6.
+    expect(different).toEqual(['64: RESET_GPU, ours escalate'])
   })
 
   test('AMD in three layouts', () => {
