@@ -11,6 +11,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(root, 'node_modules')
 const main = join(root, 'apps', 'gateway', 'src', 'main.ts')
 const fromSource = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
+/**
+ * A gateway makes much and keeps little: a small young generation costs it no time, and spares 50 MB under load. Node 24 takes no
+ * such wish once it runs.
+ */
+const young = '--max-semi-space-size=4'
 /** Oldest Node that strips types by itself and has everything the sources use. */
 const OLDEST = [22, 19]
 
@@ -182,7 +187,7 @@ const env = {
 }
 switch (command) {
   case 'start':
-    run(node, [...fromSource, main, 'start', ...args], {
+    run(node, [young, ...fromSource, main, 'start', ...args], {
       guard: true,
       env: { ...env, HEALTH_BOOT: '1' },
     })
@@ -191,7 +196,7 @@ switch (command) {
     // `health start` by this way is still under npm: the same care for signals and for the parent.
     run(
       node,
-      [...fromSource, main, ...args],
+      [...(args[0] === 'start' ? [young] : []), ...fromSource, main, ...args],
       args[0] === 'start' ? { guard: true, env: { ...env, HEALTH_BOOT: '1' } } : { env },
     )
     break

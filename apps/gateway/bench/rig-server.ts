@@ -122,6 +122,8 @@ export async function gateway(
   }
   writeFileSync(file, JSON.stringify(whole))
   const args = [
+    // As `npm start` does.
+    '--max-semi-space-size=4',
     ...fromSource,
     ...profiling(name),
     here('../src/main.ts'),

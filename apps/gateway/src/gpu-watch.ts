@@ -8,6 +8,7 @@ import {
   HealthError,
   LOCAL,
   takeEvidence,
+  type Clock,
   type Command,
   type HealthEvent,
   type NodeEvidence,
@@ -74,20 +75,23 @@ export async function watchGpus(
 
   const cut = new AbortController()
   const unwanted = new AbortController()
-  const telemetry = look(gpu, supervisor, unwanted.signal, warn).then(
-    (found) => {
-      if (unwanted.signal.aborted) return found
-      sayChoice(log, gpu, found)
-      sayNeed(config, found, warn)
-      found.listen(report)
-      return found
-    },
-    (error: unknown) => {
-      if (gpu.source !== 'auto') throw error
-      warn(`no source was chosen: ${error instanceof Error ? error.message : String(error)}`)
-      return null
-    },
-  )
+  const begun = gpu.source === 'auto' ? later(clock, unwanted.signal) : Promise.resolve()
+  const telemetry = begun
+    .then(() => look(gpu, supervisor, unwanted.signal, warn))
+    .then(
+      (found) => {
+        if (unwanted.signal.aborted) return found
+        sayChoice(log, gpu, found)
+        sayNeed(config, found, warn)
+        found.listen(report)
+        return found
+      },
+      (error: unknown) => {
+        if (gpu.source !== 'auto') throw error
+        warn(`no source was chosen: ${error instanceof Error ? error.message : String(error)}`)
+        return null
+      },
+    )
   if (gpu.source !== 'auto') await telemetry
 
   const remediation = new Remediation({
@@ -170,6 +174,19 @@ function evidenceOf({ fleet }: Supervisor, { id, node }: NodeCommand): NodeEvide
 function knownBoot(): string | undefined {
   const boot = bootId()
   return boot === 'no-boot-id' ? undefined : boot
+}
+
+/** `auto` asks four programs, and each costs the start more than its own share: it looks when the gateway serves, in ms. */
+const LOOK_AFTER_MS = 500
+
+function later(clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(LOOK_AFTER_MS, resolve)
+    signal.addEventListener('abort', () => {
+      cancel()
+      resolve()
+    })
+  })
 }
 
 function look(

@@ -73,6 +73,12 @@ const HEAD_MS = 15_000
 const KEEP_ALIVE_MS = 65_000
 const HEAD_BYTES = 16_384
 
+/** No route has a schema, core's tables check what comes in: what compiles schemas is a good part of a start, and never loaded. */
+const noSchema = (): never => {
+  throw new Error('a route has a schema; nothing here compiles it')
+}
+const noSchemas = { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } }
+
 /** Builds the server. It listens after `listen`. */
 export async function createServer(deps: ServerDeps): Promise<Server> {
   const { supervisor, log } = deps
@@ -145,6 +151,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     requestTimeout: 0,
     bodyLimit: limits().bodyBytes,
     rewriteUrl: rewrite,
+    schemaController: noSchemas,
     genReqId: () => randomUUID(),
     return503OnClosing: false,
     forceCloseConnections: 'idle',
