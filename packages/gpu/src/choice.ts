@@ -47,7 +47,7 @@ export interface SourceSettings {
   readonly replay?: Pick<ReplayOptions, 'file' | 'speed' | 'repeat'>
 }
 
-/** What was looked at, and what was found. */
+/** What was looked at, and what was found; or why nobody looked. */
 export interface Look {
   readonly source: SourceName
   readonly works: boolean
@@ -62,6 +62,8 @@ export interface Choice {
   readonly looks: readonly Look[]
 }
 
+/** What `auto` tries, in this order. */
+const bestFirst = ['nvml', 'nvidia-smi', 'dcgm', 'amd'] as const
 const GIVEN_UP = 'given up'
 /** Time for a source to show one sample. */
 const TRY_MS = 15_000
@@ -76,11 +78,14 @@ export async function chooseSources(name: SourceName, settings: SourceSettings):
     )
   if (name !== 'auto') return named(name, settings)
   const looks: Look[] = []
-  for (const source of ['nvml', 'nvidia-smi', 'dcgm', 'amd'] as const) {
+  for (const [place, source] of bestFirst.entries()) {
     if (settings.signal?.aborted === true) break
     const look = await lookAt(source, settings)
     looks.push(look)
-    if (look.works) return withKernelLog(source, settings, looks, look.why)
+    if (!look.works) continue
+    for (const other of bestFirst.slice(place + 1))
+      looks.push({ source: other, works: false, why: `not looked at, ${source} is better` })
+    return withKernelLog(source, settings, looks, look.why)
   }
   return { sources: [], names: ['none'], looks }
 }

@@ -95,6 +95,7 @@ export const returns = {
   timeout: 10,
   lost: 15,
   resetRequired: 16,
+  unknown: 999,
 } as const
 
 /** Names of return codes, for messages. */

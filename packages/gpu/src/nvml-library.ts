@@ -70,6 +70,7 @@ export class NvmlLibrary {
   readonly #event = Buffer.alloc(32)
   readonly #batch = createBatch()
   #devices: NvmlDevice[] = []
+  #unread: { readonly index: number; readonly code: number }[] = []
   #events: bigint | null = null
 
   /** Throws when the library cannot be loaded, or the driver says no. */
@@ -78,19 +79,27 @@ export class NvmlLibrary {
     this.#must('nvmlInit_v2', '', [])
   }
 
-  /** Finds the devices and reads what never changes. A device that does not answer is left out. */
+  /** Finds the devices and reads what never changes. A device that does not answer is left out, and named by its place in `unread`. */
   enumerate(): readonly NvmlDevice[] {
     this.#must('nvmlDeviceGetCount_v2', 'void *', [this.#word])
     const count = this.#word.readUInt32LE(0)
     this.#devices = []
+    this.#unread = []
     for (let index = 0; index < count; index++) {
-      if (
-        this.#call('nvmlDeviceGetHandleByIndex_v2', 'uint32_t, void *', [index, this.#word]) !== 0
-      )
+      const code = this.#call('nvmlDeviceGetHandleByIndex_v2', 'uint32_t, void *', [
+        index,
+        this.#word,
+      ])
+      if (code !== 0) {
+        this.#unread.push({ index, code })
         continue
+      }
       const handle = this.#word.readBigUInt64LE(0)
       const uuid = this.#string('nvmlDeviceGetUUID', handle)
-      if (uuid === null) continue
+      if (uuid === null) {
+        this.#unread.push({ index, code: returns.unknown })
+        continue
+      }
       this.#devices.push({ handle, uuid, index, fixed: this.#fixed(handle, index, uuid) })
     }
     return this.#devices
@@ -98,6 +107,11 @@ export class NvmlLibrary {
 
   get devices(): readonly NvmlDevice[] {
     return this.#devices
+  }
+
+  /** Devices that the driver counts and that did not answer, with its code. */
+  get unread(): readonly { readonly index: number; readonly code: number }[] {
+    return this.#unread
   }
 
   /** Registers for Xids. False when the driver has no events here. */

@@ -13,6 +13,8 @@ export type ProbeLine =
   | { readonly type: 'xid'; readonly uuid: string | null; readonly xid: number }
   | { readonly type: 'lost'; readonly uuid: string }
   | { readonly type: 'silent'; readonly uuid: string; readonly detail: string }
+  /** The driver counts a device that it cannot name. */
+  | { readonly type: 'unread'; readonly index: number; readonly detail: string }
   | { readonly type: 'failed'; readonly detail: string }
 
 const WAIT_MS = 500
@@ -68,8 +70,15 @@ async function listen(nvml: NvmlLibrary, events: boolean, due: number): Promise<
   return event !== null
 }
 
-async function run(nvml: NvmlLibrary): Promise<void> {
+/** Looks for the devices, and names those that do not answer. */
+function find(nvml: NvmlLibrary): void {
   nvml.enumerate()
+  for (const { index, code } of nvml.unread)
+    say({ type: 'unread', index, detail: returnNames[code] ?? `code ${code}` })
+}
+
+async function run(nvml: NvmlLibrary): Promise<void> {
+  find(nvml)
   let events = nvml.listen()
   let foundAt = performance.now()
   let most = 0
@@ -80,7 +89,7 @@ async function run(nvml: NvmlLibrary): Promise<void> {
     most = Math.max(most, nvml.devices.length)
     if (read < most && performance.now() - foundAt > FIND_AGAIN_MS) {
       // A device that was reset has another handle. Looking for it is costly, so not at every sample.
-      nvml.enumerate()
+      find(nvml)
       events = nvml.listen()
       foundAt = performance.now()
     }

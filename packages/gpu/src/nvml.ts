@@ -128,6 +128,12 @@ export class Nvml implements Source {
           this.#tell({ type: 'problem', text: `${line.uuid} does not answer: ${line.detail}` })
         this.#silent.add(line.uuid)
         return
+      case 'unread':
+        this.#tell({
+          type: 'problem',
+          text: `device ${line.index} is there and does not answer: ${line.detail}`,
+        })
+        return
       case 'failed':
         this.#detail = brief(line.detail)
         return
@@ -143,6 +149,7 @@ const lineTypes: ReadonlySet<unknown> = new Set<ProbeLine['type']>([
   'xid',
   'lost',
   'silent',
+  'unread',
   'failed',
 ])
 

@@ -2,7 +2,10 @@
  * Sources when everything goes wrong: children killed again and again, a driver that hangs for minutes, a clock that jumps, a machine that
  * stood still, 64 devices, floods. Against stand-ins of library and tools.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import type { Clock, HealthEvent } from '@health/core'
 import { ManualClock, SystemClock } from '@health/testkit'
@@ -80,6 +83,26 @@ describe.skipIf(library === null)('the child of NVML', () => {
     )
     expect(await telling.next('lost')).toMatchObject({ device: all[40]!.uuid })
     expect((await telling.later('sampled')).devices).toHaveLength(63)
+  })
+
+  test('it ends by itself when whoever started it is killed', async () => {
+    const script = new StubScript()
+    script.write([healthy])
+    const program = `
+      import { Nvml } from ${JSON.stringify(new URL('../src/nvml.ts', import.meta.url).href)}
+      const clock = { now: () => performance.now(), wall: () => Date.now(), after: (ms, act) => { const t = setTimeout(act, ms); return () => clearTimeout(t) } }
+      const source = new Nvml({ clock, intervalMs: 50, library: ${JSON.stringify(library)}, env: ${JSON.stringify(script.env)} })
+      source.start((sighting) => { if (sighting.type === 'sampled') console.log(source.pid) })`
+    const parent = spawn(
+      process.execPath,
+      ['--conditions=@health/source', '--input-type=module', '-e', program],
+      { stdio: ['ignore', 'pipe', 'inherit'], cwd: fileURLToPath(new URL('..', import.meta.url)) },
+    )
+    const [first] = (await once(parent.stdout, 'data')) as [Buffer]
+    const child = Number.parseInt(String(first), 10)
+    expect(isAlive(child)).toBe(true)
+    parent.kill('SIGKILL')
+    await expect.poll(() => isAlive(child), { timeout: 30_000 }).toBe(false)
   })
 
   test('what the wall clock does changes nothing', async () => {
@@ -273,6 +296,14 @@ async function until(so: () => boolean, clock: ManualClock): Promise<void> {
     await clock.pass(500)
   }
   expect(so()).toBe(true)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 /** Node processes that this one started and that still live. */

@@ -174,6 +174,17 @@ describe.skipIf(missing !== null)('NVML', () => {
     expect(telling.of('lost')).toEqual([])
   })
 
+  test('a device that is dead from the beginning is named by its place', async () => {
+    const script = new StubScript()
+    script.write([healthy, { ...healthy, gone: 1 }, healthy])
+    const { telling } = open(script)
+    const { devices } = await telling.next('sampled')
+    expect(devices.map(({ index }) => index)).toEqual([0, 2])
+    expect(telling.of('problem')).toEqual([
+      { type: 'problem', text: 'device 1 is there and does not answer: GPU is lost' },
+    ])
+  })
+
   test('a driver that hangs is noticed, its child ended by force, and samples come back', async () => {
     const script = new StubScript()
     script.write([healthy])

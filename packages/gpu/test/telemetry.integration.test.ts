@@ -96,7 +96,12 @@ describe('auto', () => {
       kernelLog: { path: log },
     })
     expect(names).toEqual(['nvidia-smi', 'kernel-log'])
-    expect(looks.at(-1)).toEqual({ source: 'kernel-log', works: true, why: 'joined, for Xids' })
+    expect(looks.slice(1)).toEqual([
+      { source: 'nvidia-smi', works: true, why: '1 devices' },
+      { source: 'dcgm', works: false, why: 'not looked at, nvidia-smi is better' },
+      { source: 'amd', works: false, why: 'not looked at, nvidia-smi is better' },
+      { source: 'kernel-log', works: true, why: 'joined, for Xids' },
+    ])
     expect(await fact('gpu.sampled')).toMatchObject({ node: 'n', devices: [{ uuid: 'GPU-0' }] })
     appendFileSync(log, 'NVRM: Xid (PCI:0000:10:00): 48, words\n')
     expect(await fact('gpu.xid')).toMatchObject({ node: 'n', device: 'pci:0000:10:00', xid: 48 })

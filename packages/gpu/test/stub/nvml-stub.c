@@ -1,7 +1,7 @@
 /* A stand-in for libnvidia-ml.so.1: the functions that a sample needs, driven by a script that may change while it runs.
  * NVML_STUB_SCRIPT names the script; a line is "<gpu> <key> <value>", "* devices 8" says how many there are. A key that is not
  * there is not supported. Keys: temp margin slowdown sm maxsm reasons power util used total ecc eccagg remap remapfail recovery
- * replays gen width name lost silent hang xid (number:serial, told when the serial changes) field<ID>. */
+ * replays gen width name lost silent hang gone (not even a handle) xid (number:serial, told when the serial changes) field<ID>. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +81,7 @@ EXPORT int nvmlShutdown(void) {
 EXPORT int nvmlDeviceGetCount_v2(uint32_t *out) { load(); *out = devices(); return OK; }
 EXPORT int nvmlDeviceGetHandleByIndex_v2(uint32_t i, void **out) {
   if ((int)i >= devices()) return INVALID;
+  if (get(i, "gone")) return LOST;
   *out = (void *)(uintptr_t)(i + 1);
   return OK;
 }
