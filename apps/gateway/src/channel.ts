@@ -11,6 +11,7 @@ import { feedChannel, snapshotOf } from './channel-feed.ts'
 import type { WatchedRequests } from './channel-queue.ts'
 import { createTokens, tokenRoutes, type Tokens } from './channel-token.ts'
 import { refuse } from './error-answer.ts'
+import { ignoresUpgrades } from './foreign-upgrade.ts'
 import type { Gateway } from './gateway.ts'
 import { inspectDoor } from './inspect.ts'
 
@@ -47,11 +48,11 @@ export function channelRoutes(
   const inspector = inspectDoor(gateway, requests, door)
   const stop = feedChannel(gateway, requests, channel)
 
+  const ignore = ignoresUpgrades(app.server)
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const path = pathOf(request)
-    if (path === doors[0]) channel.upgrade(request, socket, head)
-    else if (path === doors[1]) inspector.upgrade(request, socket, head)
-    else refuseUpgrade(socket)
+    if (!takesUpgrade(request)) ignore(request, socket, head)
+    else if (pathOf(request) === doors[0]) channel.upgrade(request, socket, head)
+    else inspector.upgrade(request, socket, head)
   })
   app.addHook('preClose', async () => {
     await Promise.all([channel.close(), inspector.close()])
@@ -136,9 +137,4 @@ function admit(gateway: Gateway, tokens: Tokens, request: FastifyRequest): Reade
   if (reader === null) return refuse(401, 'unauthorized', 'invalid key credentials')
   if (!mayRead(reader)) return refuse(403, 'forbidden', 'This needs a read or admin key.')
   return reader
-}
-
-function refuseUpgrade(socket: Duplex): void {
-  socket.on('error', () => {})
-  socket.end('HTTP/1.1 501 Not Implemented\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
 }

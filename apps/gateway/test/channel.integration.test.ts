@@ -1,6 +1,6 @@
 // The live channel on a real gateway: what happens to a runner is told as it happens, in the objects of /v1; who may not read gets nothing.
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket, { type ClientOptions } from 'ws'
 import { RUNNER, startGateway, type RunningGateway } from './running-gateway.ts'
@@ -201,13 +201,43 @@ describe('an open gateway', () => {
     }
   })
 
+  interface Call {
+    readonly method?: string
+    readonly headers?: Readonly<Record<string, string | number>>
+  }
+
   test('an upgrade elsewhere is a plain request, as if nobody had asked', async () => {
-    const request = httpRequest(`${gateway.url}/live`, {
-      headers: { connection: 'upgrade', upgrade: 'h2c' },
-    }).end()
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
-    expect(response.statusCode).toBe(200)
-    response.resume()
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ask = async (path: string, options: Call, body?: string): Promise<string> => {
+      const request = httpRequest(gateway.url + path, {
+        ...options,
+        agent,
+        headers: {
+          connection: 'Upgrade, HTTP2-Settings',
+          upgrade: 'h2c',
+          'http2-settings': 'AAMAAABkAARAAAAAAAIAAAAA',
+          ...options.headers,
+        },
+      })
+      // The head alone first: what follows it is read by whoever reads the head.
+      request.flushHeaders()
+      await new Promise((resolve) => setImmediate(resolve))
+      request.end(body)
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      let text = ''
+      for await (const chunk of response.setEncoding('utf8')) text += String(chunk)
+      return `${response.statusCode} ${text}`
+    }
+    expect(await ask('/live', {})).toContain('200')
+    // A wish for another protocol at our door, too.
+    expect(await ask('/v1/realtime', {})).toContain('426')
+    const body = 'x'.repeat(5000)
+    for (const framing of [{ 'content-length': body.length }, { 'transfer-encoding': 'chunked' }]) {
+      const post = { method: 'POST', headers: { 'content-type': 'text/plain', ...framing } }
+      expect(await ask('/run/test/echo', post, body)).toMatch(new RegExp(`^200 .*"${body}"`))
+    }
+    expect(await ask('/run/test/echo', { headers: { upgrade: 'websocket' } })).toMatch(/^501 /)
+    agent.destroy()
   })
 })
 
