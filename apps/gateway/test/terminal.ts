@@ -18,6 +18,7 @@ export async function run(args: readonly string[], more: Partial<Terminal> = {})
   const code = await runCli(args, {
     out: (text) => (out += text),
     err: (line) => (err += `${line}\n`),
+    interactive: false,
     colour: false,
     env: {},
     cwd: '/',

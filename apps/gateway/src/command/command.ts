@@ -14,6 +14,8 @@ export interface Terminal {
   out(text: string): void
   /** Writes one line to stderr. */
   err(line: string): void
+  /** A person reads stdout: it is a terminal. */
+  readonly interactive: boolean
   /** Colours are wanted: stdout is a terminal and nobody said no. */
   readonly colour: boolean
   readonly env: Readonly<Record<string, string | undefined>>
