@@ -143,6 +143,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     }))
     queue.renew(leases, clock.wall() + LEASE_MS).then(
       (lost) => {
+        gateway.trouble.worked('renew')
         for (const id of lost) {
           const found = held.get(id)
           if (found !== undefined) book.lost(id, found.lease.fence)
@@ -202,7 +203,10 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     fetch(app, max) {
       const now = clock.wall()
       queue.lease(app, max, now, now + LEASE_MS).then(
-        (leases) => leased(app, leases, max),
+        (leases) => {
+          if (leases.length > 0) gateway.trouble.worked('lease')
+          leased(app, leases, max)
+        },
         (error: unknown) => {
           book.failed('lease', error, { app })
           leased(app, [], max)

@@ -12,6 +12,7 @@ import type { ExitWatch } from './exit-watch.ts'
 import type { Lanes } from './lane.ts'
 import type { Lines } from './line.ts'
 import type { Metrics } from './metric.ts'
+import type { QueueTrouble } from './queue-trouble.ts'
 import type { RunnerRoutes } from './runner-route.ts'
 
 /** Writes one log line; the words are those of the journal and the metrics. */
@@ -37,6 +38,7 @@ export interface Gateway {
   readonly dispatcher: Dispatcher
   readonly calls: CallLog
   readonly metrics: Metrics
+  readonly trouble: QueueTrouble
   readonly log: Log
   /** True from the moment shutdown began: nothing new is leased or placed. */
   readonly closing: () => boolean

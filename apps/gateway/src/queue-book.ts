@@ -1,9 +1,10 @@
 /**
- * Writes into the queue what became of requests: completed, requeued, handed back, ended. It counts and logs what the queue
+ * Writes into the queue what became of requests: completed, requeued, handed back, ended. It counts and passes on what the queue
  * refuses and never rejects: a request that could not be written stays leased, lapses and is tried again.
  */
 import type { AttemptLine, Command, FinalAnswer } from '@health/core'
 import type { Gateway } from './gateway.ts'
+import type { QueueWork } from './queue-trouble.ts'
 
 /** A request whose lease we hold. */
 export interface Leased {
@@ -28,44 +29,32 @@ export interface QueueBook {
     request: { readonly id: string; readonly app: string; readonly submittedAt: number },
     final: FinalAnswer,
   ): Promise<boolean>
-  /** Something went wrong with the queue while `doing`, one of few words. */
-  failed(doing: string, error: unknown, fields?: Readonly<Record<string, unknown>>): void
+  /** Something went wrong with the queue while `doing`. */
+  failed(doing: QueueWork, error: unknown, fields?: Readonly<Record<string, unknown>>): void
   /** A lease is not ours any more: what it brings is thrown away. */
   lost(id: string, fence: number): void
   /** Resolves when everything begun has ended. */
   settled(): Promise<void>
 }
 
-/** The same complaint is logged once in this time, in ms; the next line says how often it was left out. */
-const REPEAT_MS = 10_000
-
 /** Creates the book; `changed` is called after each change. */
 export function createQueueBook(
-  { queue, clock, metrics, log }: Pick<Gateway, 'queue' | 'clock' | 'metrics' | 'log'>,
+  {
+    queue,
+    clock,
+    metrics,
+    trouble,
+    log,
+  }: Pick<Gateway, 'queue' | 'clock' | 'metrics' | 'trouble' | 'log'>,
   changed: () => void,
 ): QueueBook {
   const open = new Set<Promise<unknown>>()
   const ended = (app: string, status: number, submittedAt: number): void =>
     metrics.request(app, 'queue', status, Math.max(0, clock.wall() - submittedAt))
 
-  /** Each word for what was being done: when its complaint was logged, and how many were left out since. */
-  const complaints = new Map<string, { readonly at: number; omitted: number }>()
-
-  const failed: QueueBook['failed'] = (doing, error, fields = {}) => {
+  const failed: QueueBook['failed'] = (doing, error, fields) => {
     metrics.count('queue_failed')
-    const last = complaints.get(doing)
-    if (last !== undefined && clock.now() - last.at < REPEAT_MS) return void last.omitted++
-    complaints.set(doing, { at: clock.now(), omitted: 0 })
-    const text = error instanceof Error ? error.message : String(error)
-    const omitted = last?.omitted ?? 0
-    log({
-      level: 'error',
-      event: 'queue.failed',
-      doing,
-      error: text,
-      ...fields,
-      ...(omitted > 0 && { omitted }),
-    })
+    trouble.failed(doing, error, fields)
   }
   const lost: QueueBook['lost'] = (id, fence) => {
     metrics.count('lease_lost')
@@ -78,14 +67,18 @@ export function createQueueBook(
   }
   const write = (
     { id, fence }: Pick<Leased, 'id' | 'fence'>,
-    doing: string,
+    doing: QueueWork,
     answer: Promise<'done' | 'lost'>,
     done: () => void = () => {},
   ): Promise<void> =>
     follow(
       answer
         .then(
-          (word) => (word === 'lost' ? lost(id, fence) : done()),
+          (word) => {
+            if (word === 'lost') return lost(id, fence)
+            trouble.worked(doing)
+            done()
+          },
           (error: unknown) => failed(doing, error, { request: id }),
         )
         .then(changed),
@@ -111,6 +104,7 @@ export function createQueueBook(
         queue.end(id, final).then(
           (word) => {
             if (word !== 'ended') return false
+            trouble.worked('end')
             ended(app, final.status, submittedAt)
             changed()
             return true

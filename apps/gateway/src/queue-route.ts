@@ -89,8 +89,23 @@ async function submit(
       { headers: { 'retry-after': '1' } },
     )
   }
-  const { position } = await gateway.queue.submit(submission)
+  const { position } = await taken(gateway, submission)
   return submitAnswer(queueBase(request.raw, request.protocol), target.app, submission.id, position)
+}
+
+/** Submits, and says how that went. */
+async function taken(
+  { queue, trouble }: Gateway,
+  submission: Parameters<Gateway['queue']['submit']>[0],
+): ReturnType<Gateway['queue']['submit']> {
+  try {
+    const place = await queue.submit(submission)
+    trouble.worked('submit')
+    return place
+  } catch (error) {
+    trouble.failed('submit', error, { app: submission.app })
+    throw error
+  }
 }
 
 /** The request that is meant, when the caller may see it. */

@@ -8,7 +8,7 @@ const LONGEST_MS = 60_000
 
 /** Sweeps now and from now on; `failed` hears of a queue that refuses. */
 export function sweepResults(
-  { queue, clock, fleet }: Pick<Gateway, 'queue' | 'clock' | 'fleet'>,
+  { queue, clock, fleet, trouble }: Pick<Gateway, 'queue' | 'clock' | 'fleet' | 'trouble'>,
   failed: (error: unknown) => void,
 ): Cancel {
   let next: Cancel = () => {}
@@ -16,7 +16,11 @@ export function sweepResults(
     const now = clock.wall()
     const others = globalPolicyOf(fleet)
     const kept = (app: string): number => (policyOf(fleet, app) ?? others).resultRetentionMs
-    queue.sweep((app) => now - kept(app)).catch(failed)
+    queue
+      .sweep((app) => now - kept(app))
+      .then((count) => {
+        if (count > 0) trouble.worked('sweep')
+      }, failed)
     const shortest = Math.min(others.resultRetentionMs, ...[...fleet.apps.keys()].map(kept))
     next = clock.after(Math.max(SHORTEST_MS, Math.min(LONGEST_MS, shortest / 4)), sweep)
   }

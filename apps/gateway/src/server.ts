@@ -34,6 +34,7 @@ import { ownHealth } from './own-health.ts'
 import { readBodies } from './body-watch.ts'
 import { proxyRoutes } from './proxy-route.ts'
 import { queueRoutes } from './queue-route.ts'
+import { createQueueTrouble } from './queue-trouble.ts'
 import { runRoutes } from './run-route.ts'
 import { createRunnerRoutes } from './runner-route.ts'
 import { createWake } from './wake.ts'
@@ -116,6 +117,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     lines,
     calls: requests.calls,
     metrics,
+    trouble: createQueueTrouble({ clock, lanes, log }),
     log,
     closing: () => closing,
   }

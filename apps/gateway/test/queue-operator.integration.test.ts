@@ -226,12 +226,20 @@ test('while the file cannot be written submits are refused with 503 and the rest
   expect((await post('/run/test/poison/work')).body).toEqual({ text: 'well' })
   // The direct call had the only runner after the queued request: that one has been answered, and its end waits.
   expect((await shown(busy)).status).toBe('IN_PROGRESS')
-  // Asked twice a second for leases, and told once in ten seconds.
-  const complaints = gateway.lines
-    .slice(logged)
-    .filter(({ event, doing }) => event === 'queue.failed' && doing === 'lease')
-  expect(complaints.length).toBeGreaterThan(0)
-  expect(complaints.length).toBeLessThanOrEqual(1 + (performance.now() - downSince) / 10_000)
+  // Asked twice a second for leases, and told once, by the submit that was refused first.
+  const told = (): unknown[] =>
+    gateway.lines
+      .slice(logged)
+      .filter(({ event }) => event === 'queue.failed' || event === 'queue.recovered')
+      .map(({ event, level, doing, code, refused: count }) => [
+        event,
+        level,
+        doing,
+        code,
+        typeof count,
+      ])
+  await gateway.until(() => (performance.now() - downSince > 1_500 ? true : null))
+  expect(told().length).toBe(1)
 
   rmSync(dir)
   renameSync(`${dir}-away`, dir)
@@ -242,4 +250,9 @@ test('while the file cannot be written submits are refused with 503 and the rest
   }
   expect((await send('/ready')).status).toBe(200)
   await completed(await submit('test/poison/work'))
-})
+  await gateway.until(() => (told().length > 1 ? true : null))
+  expect(told()).toEqual([
+    ['queue.failed', 'error', expect.any(String), 'HEALTH_STORAGE_FAILED', 'undefined'],
+    ['queue.recovered', 'info', undefined, undefined, 'number'],
+  ])
+}, 30_000)
