@@ -23,7 +23,6 @@ import {
   refresh,
   type Row,
   rowOf,
-  seatIfAny,
   seatOf,
   SERVED,
   STARTED,
@@ -157,12 +156,12 @@ export function judge(
   served = false,
 ): 'counted' | 'event' {
   const load = loadOf(fleet)
-  const record = load.records[runner]
+  const row = load.rowAt[runner]
   const { seats } = load
   const at = base(runner)
   // A slot that is given back twice would be given out twice.
-  if (record === null || record === undefined || seats[at | IN_FLIGHT]! <= 0) return 'event'
-  const row = rowOf(load, record.app)
+  if (row === null || row === undefined || seats[at | IN_FLIGHT]! <= 0) return 'event'
+  const calm = load.calm[runner] === incarnation
   const listed = isListed(load, runner)
   if (listed) leave(load, row, runner)
   mark(load, row, runner)
@@ -172,9 +171,7 @@ export function judge(
   row.inFlight--
   if (listed) join(load, row, runner)
   else if (seats[at | IN_FLIGHT] === 0) vacate(load, row, runner)
-  return record.watch === 0 && record.incarnation === incarnation && neutral(outcome, headers)
-    ? 'counted'
-    : 'event'
+  return calm && neutral(outcome, headers) ? 'counted' : 'event'
 }
 
 /** Attempts in flight on a runner. */
@@ -184,9 +181,7 @@ export function inFlight(fleet: Fleet, runner: RunnerHandle): number {
 
 /** Attempts in flight on a runner, by its record. */
 export function inFlightOf(fleet: Fleet, runner: RunnerRecord): number {
-  const load = loadOf(fleet)
-  const at = seatIfAny(load, runner)
-  return at < 0 ? 0 : load.seats[base(at) | IN_FLIGHT]!
+  return runner.seat < 0 ? 0 : loadOf(fleet).seats[base(runner.seat) | IN_FLIGHT]!
 }
 
 /** Live gauges of what waits for an app: direct calls, and queued requests that may start now. */

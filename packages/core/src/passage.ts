@@ -8,6 +8,7 @@ import type { Verdict } from './runner.ts'
 import type { Configuration } from './table.ts'
 import { traits } from './word.ts'
 import { alert, cancelProbe, count } from './give.ts'
+import { watchCalm } from './seat.ts'
 
 /** A runner is no longer paused for a check: one that has no answer yet is skipped, and asked for again an interval later. */
 function skipExclusive(fleet: Fleet, runner: RunnerRecord, at: number): void {
@@ -68,7 +69,7 @@ export function moved(
   const is = traits(after)
   runner.since = verdict.at
   if (verdict.seq > 0) runner.sinceSeq = verdict.seq
-  runner.watch = is.calm ? 0 : 1
+  if (was.calm !== is.calm) watchCalm(fleet.load, runner)
   if (was.draining !== is.draining) app.draining += is.draining ? 1 : -1
   if (was.doubted !== is.doubted) {
     app.suspects += is.doubted ? 1 : -1

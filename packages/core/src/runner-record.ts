@@ -45,8 +45,8 @@ export class RunnerRecord {
   readonly id: string
   readonly app: AppRecord
   incarnation = 1
-  /** 0 when ready and open: a neutral outcome is then finished after this one look. */
-  watch = 1
+  /** Its seat in the live load; -1 when it has none. Not part of the value. */
+  seat = -1
   configuration: Configuration
   context: Writable<RunnerContext>
   place: Place

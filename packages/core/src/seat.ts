@@ -53,16 +53,18 @@ export interface Row {
 /** The live load of a fleet. */
 export class Load {
   readonly rows = new Map<AppRecord, Row>()
+  /** By seat: who sits there, and the row of its app. */
   readonly records: (RunnerRecord | null)[] = []
+  readonly rowAt: (Row | null)[] = []
   readonly free: number[] = []
   /** Numbers of the seats, one after the other. */
   seats = new Int32Array(base(64))
+  /** By seat: the life that is ready and open, so that a neutral outcome of it is finished after one look; 0 when it is not. */
+  calm = new Int32Array(64)
   hints: (readonly string[] | null)[] = []
   /** Something began to wait: the pool should hear of it now. */
   urgent = false
 }
-
-const seatsOf = new WeakMap<RunnerRecord, number>()
 
 /** The load of a fleet; empty at first. */
 export function loadOf(fleet: Fleet): Load {
@@ -100,27 +102,33 @@ function grow(load: Load, seat: number): void {
   const wider = new Int32Array(load.seats.length * 2)
   wider.set(load.seats)
   load.seats = wider
+  const calm = new Int32Array(load.calm.length * 2)
+  calm.set(load.calm)
+  load.calm = calm
 }
 
 /** The seat of a runner that is on the books; a new one when it has none. */
 export function seatOf(load: Load, runner: RunnerRecord): number {
-  let seat = seatsOf.get(runner)
-  if (seat !== undefined && load.records[seat] === runner) return seat
-  seat = load.free.pop() ?? load.records.length
+  if (runner.seat >= 0) return runner.seat
+  const seat = load.free.pop() ?? load.records.length
   grow(load, seat)
+  runner.seat = seat
   load.records[seat] = runner
+  load.rowAt[seat] = rowOf(load, runner.app)
+  watchCalm(load, runner)
   load.hints[seat] = null
   const at = base(seat)
   load.seats.fill(0, at, base(seat + 1))
   load.seats[at | RING] = load.seats[at | TIER] = -1
-  seatsOf.set(runner, seat)
   return seat
 }
 
-/** The seat that a runner has; -1 when it has none. */
-export function seatIfAny(load: Load | undefined, runner: RunnerRecord): number {
-  const seat = seatsOf.get(runner)
-  return load !== undefined && seat !== undefined && load.records[seat] === runner ? seat : -1
+/** A seated runner became, or ceased to be, ready and open. */
+export function watchCalm(
+  load: Load | null,
+  { seat, configuration, incarnation }: RunnerRecord,
+): void {
+  if (load !== null && seat >= 0) load.calm[seat] = traits(configuration).calm ? incarnation : 0
 }
 
 /** Its counters are about to change: they are to be told. */
@@ -147,7 +155,9 @@ export function vacate(load: Load, row: Row, seat: number): void {
   if (traits(runner.configuration).stage !== 'gone') return
   remove(load, row, seat)
   forgetHints(load, row, seat)
-  load.records[seat] = null
+  runner.seat = -1
+  load.calm[seat] = 0
+  load.records[seat] = load.rowAt[seat] = null
   load.free.push(seat)
   // Whoever sits here next is marked anew.
   if (isUntold(load, seat)) row.touched.splice(row.touched.indexOf(seat), 1)
@@ -285,7 +295,7 @@ function remove(load: Load, row: Row, seat: number): void {
 /** Looks again at one runner. */
 function reseat(load: Load, row: Row, runner: RunnerRecord): void {
   const tier = tierOf(runner)
-  let seat = seatIfAny(load, runner)
+  let { seat } = runner
   if (seat < 0) {
     if (tier < 0) return
     seat = seatOf(load, runner)

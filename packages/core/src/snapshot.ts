@@ -158,8 +158,7 @@ function restoreRunner(
   fleet.owners[runner.slot] = runner
   fleet.runners.set(runner.id, runner)
   app.runners.push(runner)
-  const { calm, doubted, draining } = traits(runner.configuration)
-  runner.watch = calm ? 0 : 1
+  const { doubted, draining } = traits(runner.configuration)
   if (doubted) app.suspects++
   if (draining) app.draining++
   app.working += runner.counted

@@ -205,7 +205,6 @@ export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
     runner.revision = app.revision
     runner.configuration = next.configuration
     runner.context = next.context
-    runner.watch = 1
     runner.grantedAt = runner.readyAt = runner.tcpPassedAt = runner.exclusiveAt = -1
     runner.refusals = runner.probes = runner.fumbles = runner.slowRow = 0
     runner.served = false

@@ -116,7 +116,9 @@ function auditRunner(fleet: Fleet, runner: Runner, wrong: string[]): void {
   const serving = has(runner, 'serving')
   if (app.runners.indexOf(runner) < 0) wrong.push(`${id} is not on its app's list`)
   const calm = serving && has(runner, 'ready') && has(runner, 'open')
-  if ((runner.watch === 0) !== calm) wrong.push(`${id} watch is ${runner.watch}, calm is ${calm}`)
+  const seated = runner.seat < 0 ? undefined : fleet.load?.calm[runner.seat]
+  if (seated !== undefined && seated !== (calm ? runner.incarnation : 0))
+    wrong.push(`${id} sits as life ${seated}, calm is ${calm}`)
   const due = fleet.probes.due(slot)
   if (serving && policy.hasCheck && policy.callRegularly && Number.isNaN(due))
     wrong.push(`${id} serves and no check of it is due`)
