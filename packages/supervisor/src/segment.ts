@@ -96,16 +96,11 @@ export function* readLines(path: string): Generator<readonly Line[], void> {
         rest.length === 0
           ? buffer.subarray(0, read)
           : Buffer.concat([rest, buffer.subarray(0, read)])
-      const lines: Line[] = []
-      let from = 0
-      for (;;) {
-        const at = data.indexOf(10, from)
-        if (at < 0) break
-        end += at + 1 - from
-        lines.push({ text: data.toString('utf8', from, at), number: ++number, end, whole: true })
-        from = at + 1
-      }
-      rest = Buffer.from(data.subarray(from))
+      const whole = data.lastIndexOf(10) + 1
+      const lines = split(data.subarray(0, whole), number, end)
+      number += lines.length
+      end += whole
+      rest = Buffer.from(data.subarray(whole))
       const over = read === 0 || rest.length > MAX_LINE
       if (over && rest.length > 0) {
         const text = rest.toString('utf8', 0, Math.min(rest.length, 200))
@@ -117,4 +112,24 @@ export function* readLines(path: string): Generator<readonly Line[], void> {
   } finally {
     closeSync(fd)
   }
+}
+
+/** Whole lines, the first of them number `before` + 1 and `start` bytes into the file. */
+function split(data: Buffer, before: number, start: number): Line[] {
+  const all = data.toString('utf8')
+  const lines: Line[] = []
+  let number = before
+  let from = 0
+  const add = (text: string, at: number): void => {
+    lines.push({ text, number: ++number, end: start + at + 1, whole: true })
+    from = at + 1
+  }
+  // Where each byte is one character, as nearly always, one text is cut up; else the bytes are, so that places in the file are exact.
+  if (all.length === data.length)
+    for (let at = all.indexOf('\n'); at >= 0; at = all.indexOf('\n', from))
+      add(all.slice(from, at), at)
+  else
+    for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, from))
+      add(data.toString('utf8', from, at), at)
+  return lines
 }
