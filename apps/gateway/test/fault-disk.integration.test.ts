@@ -11,13 +11,13 @@ import { call, lives, until } from './gateway-process.ts'
 /** Room for the queue's file and its log, which is made long in advance, and some more. */
 const SIZE = '64m'
 /** A disk of its own for each test; null where none can be mounted. */
-function mountDisk(): { readonly path: string; readonly refused: string | null } {
+function mountDisk(size = SIZE): { readonly path: string; readonly refused: string | null } {
   const path = mkdtempSync(join(tmpdir(), 'fault-disk-'))
   const { status, stderr, error } = spawnSync('mount', [
     '-t',
     'tmpfs',
     '-o',
-    `size=${SIZE}`,
+    `size=${size}`,
     'tmpfs',
     path,
   ])
@@ -162,6 +162,59 @@ test.runIf(refused === null)(
     rmSync(filler)
     gateway = await scene.start(args)
     for (const id of accepted) expect((await gateway.completed(id)).final?.status).toBe(200)
+    expect(await gateway.stop()).toBe(0)
+    expect(scene.processes()).toEqual([])
+  },
+  120_000,
+)
+
+test.runIf(refused === null)(
+  'a disk of 16 MiB that requests have filled lets them run, takes new ones when results have gone, and says so twice in all',
+  async ({ onTestFinished }) => {
+    const disk = mountDisk('16m').path
+    onTestFinished(() => unmountDisk(disk))
+    await using scene = new Scene()
+    scene.configure({
+      minConcurrency: 2,
+      maxConcurrency: 2,
+      keepAliveSeconds: 600,
+      policy: { resultRetentionSeconds: 2 },
+    })
+    const args = ['--data-dir', disk]
+    let gateway = await scene.start(args)
+    await gateway.ready(2)
+    const { url } = gateway
+    const submit = (): ReturnType<typeof call> =>
+      call(url, `/queue/${APP}/work?ms=20`, { method: 'POST', body: Buffer.alloc(200_000) })
+    const accepted: string[] = []
+    const refusals = async (): Promise<number> => {
+      const answers = await Promise.all(Array.from({ length: 20 }, submit))
+      const taken = answers.filter(({ status }) => status === 200)
+      for (const { value } of taken) accepted.push(value.request_id)
+      const others = answers.filter((answer) => !taken.includes(answer))
+      expect(others.map(({ status, value }) => [status, value.error_type])).toEqual(
+        others.map(() => [507, 'storage_full']),
+      )
+      return others.length
+    }
+    await until(refusals, (count) => count > 0)
+    // Nobody frees anything by hand: what was accepted runs, its results go, and there is room.
+    await until(
+      async () => scene.marks('ran'),
+      (ran) => accepted.every((id) => ran.has(id)),
+    )
+    const after = await until(submit, ({ status }) => status === 200)
+    accepted.push(after.value.request_id)
+    const recovered = await gateway.process.line(({ event }) => event === 'queue.recovered')
+    expect(recovered['refused']).toBeGreaterThan(0)
+    const told = gateway.process.lines.filter(({ event }) => event === 'queue.failed')
+    expect(told.map(({ doing, code }) => [doing, code])).toEqual([
+      ['submit', 'HEALTH_STORAGE_FULL'],
+    ])
+
+    await gateway.killNow()
+    gateway = await scene.start(args)
+    expect((await gateway.completed(await gateway.submit('/work'))).final?.status).toBe(200)
     expect(await gateway.stop()).toBe(0)
     expect(scene.processes()).toEqual([])
   },
