@@ -10,7 +10,9 @@ function consoleTable(text) {
       .slice(1, -1)
       .map((cell) => cell.trim().replace(/^'(.*)'$/, '$1'))
   const [head = [], ...rows] = lines.map(cells)
-  return rows.map((row) => Object.fromEntries(row.map((cell, i) => [head[i] || 'name', cell])))
+  return rows.map((row) =>
+    Object.fromEntries(row.map((cell, i) => [i === 0 ? 'name' : head[i], cell])),
+  )
 }
 
 const row = (what, ours, unit, beside = null, theirs = null, goal = null) => ({
@@ -141,6 +143,19 @@ export const plan = [
           ),
         )
     },
+  },
+  {
+    file: 'packages/queue/bench/open.ts',
+    args: ['1000000', '2'],
+    flags: ['--expose-gc'],
+    read: (text) => [
+      alone(
+        'queue: opened with a million that wait',
+        number(text, /open in (\d+) ms/),
+        'ms',
+        '≤ 3000',
+      ),
+    ],
   },
   { file: 'packages/prober/bench/prober.ts', args: [] },
   { file: 'packages/realtime/bench/channel.ts', args: ['1000', '1'] },

@@ -1,7 +1,8 @@
 /**
  * What it costs to ask many runners how they are: this prober beside undici's `request` and HAProxy's checks, each in a process of
- * its own against the same targets, in turns. `node --conditions=@health/source bench/prober.ts [--targets 10000] [--every 15000]
- * [--warm 5] [--seconds 15] [--rounds 1] [--only NAME,NAME]`, times of a round in seconds.
+ * its own against the same targets, in turns; once with many targets that are asked seldom, once with fewer that are asked often.
+ * `node --conditions=@health/source bench/prober.ts [--targets 10000 --every 15000 --warm 3 --seconds 15] [--rounds 1]
+ * [--only NAME,NAME]`; `every` in ms, the times of a round in seconds.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,24 +11,38 @@ import { parseArgs } from 'node:util'
 import { haproxyVersion, measureHaproxy } from './haproxy.ts'
 import type { AskerName, Load, Row } from './load.ts'
 
-const option = (value: string) => ({ type: 'string', default: value }) as const
+interface Plan {
+  readonly count: number
+  readonly every: number
+  readonly warm: number
+  readonly seconds: number
+  /** Parts of the names of those that take part. */
+  readonly only: string
+}
+const usual: readonly Plan[] = [
+  { count: 10_000, every: 15_000, warm: 3, seconds: 15, only: 'this,pooled,haproxy' },
+  { count: 2_000, every: 1_000, warm: 2, seconds: 5, only: '' },
+]
 const { values } = parseArgs({
   options: {
-    targets: option('10000'),
-    every: option('15000'),
-    warm: option('5'),
-    seconds: option('15'),
-    rounds: option('1'),
-    only: option(''),
+    targets: { type: 'string' },
+    every: { type: 'string', default: '15000' },
+    warm: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '15' },
+    rounds: { type: 'string', default: '1' },
+    only: { type: 'string' },
   },
 })
-const [count, every, rounds] = [values.targets, values.every, values.rounds].map(Number) as [
+const [every, warm, seconds] = [values.every, values.warm, values.seconds].map(Number) as [
   number,
   number,
   number,
 ]
-const warmMs = Number(values.warm) * 1_000
-const measureMs = Number(values.seconds) * 1_000
+const plans =
+  values.targets === undefined
+    ? usual
+    : [{ count: Number(values.targets), every, warm, seconds, only: '' }]
+const rounds = Number(values.rounds)
 
 const execArgv = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
 const start = (file: string, argument: string): ChildProcess =>
@@ -45,46 +60,49 @@ async function told<T>(child: ChildProcess): Promise<T> {
   return message as T
 }
 
-const server = start('target-server.ts', String(count))
-const targets = await told<string[]>(server)
-const load: Load = { every, warmMs, measureMs, targets }
-async function answered(): Promise<number> {
-  server.send('count')
-  return (await told<{ answered: number }>(server)).answered
-}
-async function measureNode(name: AskerName): Promise<Row> {
-  const child = start('asker.ts', name)
-  child.send(load)
-  return told<Row>(child)
-}
-
 const version = haproxyVersion()
-const subjects: Readonly<Record<string, () => Promise<Row>>> = {
-  'this prober': () => measureNode('this prober'),
-  'undici, pooled': () => measureNode('undici, pooled'),
-  'undici, new connection each': () => measureNode('undici, new connection each'),
-  ...(version !== null && { haproxy: () => measureHaproxy(load, answered) }),
-}
-const only = values.only.split(',')
-const chosen = Object.entries(subjects).filter(([name]) => only.some((part) => name.includes(part)))
-const rows = new Map<string, Row[]>(chosen.map(([name]) => [name, []]))
-for (let round = 0; round < rounds; round++)
-  for (const [name, measure] of chosen) rows.get(name)?.push(await measure())
-server.disconnect()
+console.log(`HAProxy ${version ?? 'not installed'}, ${rounds} round(s) in turns`)
+for (const plan of plans) await measure(plan)
 
-const medians = new Map([...rows].map(([name, list]) => [name, medianOf(list)]))
-console.log(
-  `${count} targets every ${every} ms, ${rounds} round(s) of ${values.seconds} s in turns, HAProxy ${version ?? 'not installed'}`,
-)
-console.table(
-  Object.fromEntries(
-    [...medians].map(([name, row]) => [
-      name,
-      Object.fromEntries(Object.entries(row).map(([key, value]) => [key, shown(value)])),
-    ]),
-  ),
-)
-tellRows()
+async function measure({ count, every, warm, seconds, only }: Plan): Promise<void> {
+  const server = start('target-server.ts', String(count))
+  const targets = await told<string[]>(server)
+  const load: Load = { every, warmMs: warm * 1_000, measureMs: seconds * 1_000, targets }
+  const answered = async (): Promise<number> => {
+    server.send('count')
+    return (await told<{ answered: number }>(server)).answered
+  }
+  const measureNode = (name: AskerName) => async (): Promise<Row> => {
+    const child = start('asker.ts', name)
+    child.send(load)
+    return told<Row>(child)
+  }
+  const subjects: Readonly<Record<string, () => Promise<Row>>> = {
+    'this prober': measureNode('this prober'),
+    'undici, pooled': measureNode('undici, pooled'),
+    'undici, new connection each': measureNode('undici, new connection each'),
+    ...(version !== null && { haproxy: () => measureHaproxy(load, answered) }),
+  }
+  const parts = (values.only ?? only).split(',')
+  const chosen = Object.entries(subjects).filter(([name]) =>
+    parts.some((part) => name.includes(part)),
+  )
+  const rows = new Map<string, Row[]>(chosen.map(([name]) => [name, []]))
+  for (let round = 0; round < rounds; round++)
+    for (const [name, ask] of chosen) rows.get(name)?.push(await ask())
+  server.disconnect()
+  const medians = new Map([...rows].map(([name, list]) => [name, medianOf(list)]))
+  console.log(`${count} targets every ${every} ms, measured for ${seconds} s`)
+  console.table(
+    Object.fromEntries(
+      [...medians].map(([name, row]) => [
+        name,
+        Object.fromEntries(Object.entries(row).map(([key, value]) => [key, shown(value)])),
+      ]),
+    ),
+  )
+  tellRows(`prober: ${count} targets every ${every / 1_000} s`, every >= 15_000, medians)
+}
 
 function medianOf(list: readonly Row[]): Row {
   const keys = Object.keys(list[0] ?? {}) as (keyof Row)[]
@@ -103,13 +121,11 @@ function shown(value: number | null): number | string {
   return value === null ? '–' : Number(value.toFixed(2))
 }
 
-/** Rows for the one table of all benchmarks. The goals are those of the two loads they were set for. */
-function tellRows(): void {
+/** Rows for the one table of all benchmarks. The goals are those of the two usual loads. */
+function tellRows(what: string, wide: boolean, medians: ReadonlyMap<string, Row>): void {
   const file = process.env['BENCH_ROWS']
   const mine = medians.get('this prober')
   if (file === undefined || mine === undefined) return
-  const wide = every >= 15_000
-  const what = `prober: ${count} targets every ${every / 1_000} s`
   const goals: Readonly<Record<string, string | undefined>> = wide
     ? { 'undici, pooled': '≤ 0.45', haproxy: '≤ 1.60' }
     : { haproxy: '≤ 1.50' }
