@@ -2,7 +2,7 @@
 // missing, finds a Node that runs TypeScript sources, and hands over. Plain JavaScript without dependencies; it decides nothing else.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -163,17 +163,12 @@ function run(node, args, { guard = false, env = {} } = {}) {
   })
 }
 
-function benchmarks(pattern = '') {
-  const found = []
-  for (const group of ['packages', 'apps']) {
-    for (const name of readdirSync(join(root, group))) {
-      const folder = join(root, group, name, 'bench')
-      if (!existsSync(folder)) continue
-      for (const file of readdirSync(folder))
-        if (/\.(ts|mjs)$/.test(file)) found.push(`${group}/${name}/bench/${file}`)
-    }
-  }
-  return found.filter((file) => file.includes(pattern)).sort()
+/** Benchmarks whose path holds the pattern; one that is called so comes first. */
+async function benchmarks(pattern = '') {
+  const { plan } = await import('./bench-plan.mjs')
+  const found = plan.filter(({ file }) => file.includes(pattern))
+  const called = found.filter(({ file }) => file.endsWith(`/${pattern}.ts`))
+  return [...called, ...found.filter((one) => !called.includes(one))]
 }
 
 const [command = '', ...args] = process.argv.slice(2)
@@ -214,13 +209,15 @@ switch (command) {
   case 'bench': {
     // No name: all of them, quickly. A name: that one, with its own options.
     const named = args[0] !== undefined && !args[0].startsWith('--')
-    const files = named ? benchmarks(args[0]) : []
+    const [one] = named ? await benchmarks(args[0]) : []
     if (!named) run(node, [...fromSource, join(root, '.ci', 'bench.mjs'), ...args], { env })
-    else if (files.length > 0)
-      run(node, [...fromSource, join(root, files[0]), ...args.slice(1)], { env })
+    else if (one !== undefined)
+      run(node, [...fromSource, ...(one.flags ?? []), join(root, one.file), ...args.slice(1)], {
+        env,
+      })
     else {
       process.stdout.write(
-        `usage: npm run bench [-- NAME [OPTIONS] | --write]\n\n${benchmarks().join('\n')}\n`,
+        `usage: npm run bench [-- NAME [OPTIONS] | --write]\n\n${(await benchmarks()).map(({ file }) => file).join('\n')}\n`,
       )
       process.exitCode = 1
     }
