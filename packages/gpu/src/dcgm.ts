@@ -2,13 +2,15 @@
  * The DCGM exporter as a source: one scrape an interval. Its Xid gauge holds the last one for ever, so only a change is an event,
  * and repeats are invisible; where Xids matter, the kernel log goes with it.
  */
-import { get as getHttp } from 'node:http'
 import { get as getHttps } from 'node:https'
 import type { Cancel } from '@health/core'
 import { bootId } from './kernel-log.ts'
 import { isWanted, readDcgm } from './dcgm-sample.ts'
 import { readMetrics } from './prometheus.ts'
 import { brief, type Source, type SourceOptions, type Tell } from './source.ts'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { get: getHttp } = process.getBuiltinModule('node:http')
 
 /** Where the exporter listens by default. */
 export const DCGM_URL = 'http://127.0.0.1:9400/metrics'

@@ -140,6 +140,11 @@ describe('the process that the driver names', () => {
     }
     return root
   }
+  const inContainer = (root: string, place: string): string => {
+    writeFileSync(join(root, 'self', 'cgroup'), '0::/system.slice/health.service\n')
+    writeFileSync(join(root, '77', 'cgroup'), `${place}\n`)
+    return root
+  }
   const HOST = 'pid:[4026531836]'
   const family = [
     [77, 70, 75, 75],
@@ -154,6 +159,25 @@ describe('the process that the driver names', () => {
     ['may be gone', () => table(HOST, [50, 1, 50, 50]), undefined],
     ['may have lost those above it', () => table(HOST, [77, 70, 77, 70]), [70]],
     ['never ends in a circle', () => table(HOST, [77, 70, 77, 77], [70, 77, 70, 70]), [70]],
+    [
+      'may be in a container of its own, which nobody of ours is above',
+      () => inContainer(table(HOST, ...family), '0::/system.slice/docker-ab12.scope'),
+      undefined,
+    ],
+    [
+      'may be in our own container',
+      () => {
+        const root = inContainer(table(HOST, ...family), '0::/kubepods/pod1/c1')
+        writeFileSync(join(root, 'self', 'cgroup'), '0::/kubepods/pod1/c1\n')
+        return root
+      },
+      [75, 70, 60, 50],
+    ],
+    [
+      'may be in a slice that is no container',
+      () => inContainer(table(HOST, ...family), '0::/user.slice/session-1.scope'),
+      [75, 70, 60, 50],
+    ],
     ['is another one inside a container', () => table('pid:[4026532001]', ...family), undefined],
   ])('%s', async ([, root, lineage]) => {
     const path = fileOf([])
