@@ -20,10 +20,17 @@ export function moment(result: WhatIfResult, at: number): string {
     : new Date(at + known.offset).toISOString()
 }
 
+/** A moment without its day, where the day is that of the beginning, which the first line names. */
+function brief(result: WhatIfResult, at: number): string {
+  const full = moment(result, at)
+  const day = moment(result, result.from).slice(0, 11)
+  return day.endsWith('T') && full.startsWith(day) ? full.slice(11).replace(/Z$/, '') : full
+}
+
 const ending = (result: WhatIfResult, end: Life['ended']): string =>
   end === null
     ? 'lives on'
-    : `${moment(result, end.at)} ${end.rule}${end.reason === null ? '' : ` (${end.reason})`}`
+    : `${brief(result, end.at)} ${end.rule}${end.reason === null ? '' : ` (${end.reason})`}`
 
 /** What can be said about what came after, and what cannot. */
 export function whatThen(result: WhatIfResult, life: Life): string {
@@ -47,7 +54,7 @@ export function whatThen(result: WhatIfResult, life: Life): string {
       const earliest =
         bounds?.ifFailing === null || bounds === null
           ? 'never by this rule'
-          : `${moment(result, bounds.ifFailing)} had it gone on failing`
+          : `${brief(result, bounds.ifFailing)} had it gone on failing`
       return `${by}then unknown: ${earliest}, not at all had it recovered`
     }
     default:
@@ -63,7 +70,7 @@ export function lifeRows(result: WhatIfResult, changed: boolean): readonly (read
       life.runner,
       String(life.incarnation),
       life.app,
-      moment(result, life.begunAt),
+      brief(result, life.begunAt),
       ending(result, life.ended),
       ...(changed
         ? [life.fate === 'spared' ? 'spared' : ending(result, life.other), whatThen(result, life)]
@@ -84,27 +91,38 @@ export function summary(
     ],
   ]
   if (changed) {
-    const named = Object.entries(differs).filter(([, options]) => options.length > 0)
+    // Apps of which the same differs stand together.
+    const apps = new Map<string, string[]>()
+    for (const [app, options] of Object.entries(differs)) {
+      const names = options.join(', ')
+      if (names !== '') apps.set(names, [...(apps.get(names) ?? []), app])
+    }
     lines.push([
       'differs',
-      named.length === 0
+      apps.size === 0
         ? 'nothing: every option has the value that was recorded'
-        : named.map(([app, options]) => `${options.join(', ')} of ${app}`).join('; '),
+        : [...apps].map(([names, of]) => `${names} of ${of.join(', ')}`).join('; '),
     ])
-    lines.push(['the same', String(counts.same)])
-    lines.push([
+    /** What a number means is only said where there is one. */
+    const fate = (name: string, n: number, means = ''): void =>
+      void lines.push([name, n === 0 ? '0' : `${n}${means}`])
+    fate('the same', counts.same)
+    fate(
       'earlier',
-      `${counts.earlier}, certain; ${counts.earlierAndWell} of them later passed more checks than they failed`,
-    ])
-    lines.push([
+      counts.earlier,
+      `, certain; ${counts.earlierAndWell} of them later passed more checks than they failed`,
+    )
+    fate(
       'spared',
-      `${counts.spared}, then unknown: between "as if it went on failing" and "as if it recovered"`,
-    ])
-    lines.push(['other rule', String(counts.other_rule)])
-    lines.push([
+      counts.spared,
+      ', then unknown: between "as if it went on failing" and "as if it recovered"',
+    )
+    fate('other rule', counts.other_rule)
+    fate(
       'not sure',
-      `${counts.unsure}: that policy would have asked more often, or a guard may have made them wait for each other`,
-    ])
+      counts.unsure,
+      ': that policy would have asked more often, or a guard may have made them wait for each other',
+    )
     lines.push(['', 'These are about single lives. They are never added up.'])
   } else {
     const byRule = new Map<string, number>()

@@ -13,6 +13,7 @@ import { openJournal } from './journal-source.ts'
 import { lifeRows, summary } from './replay-text.ts'
 import { plain, textTable } from './text-table.ts'
 import { timeline } from './timeline.ts'
+import { wrap } from './wrap.ts'
 
 /** Lives that the table shows at most; JSON has all of them. */
 const ROWS = 200
@@ -76,7 +77,7 @@ function print(
 ): void {
   const paint = painter(terminal)
   for (const [name, text] of summary(result, changed))
-    terminal.out(`${paint('bold', name.padEnd(12))}${plain(text)}\n`)
+    terminal.out(`${wrap(`${paint('bold', name.padEnd(12))}${plain(text)}`, 12).join('\n')}\n`)
   const rows = lifeRows(result, changed)
   if (rows.length === 0) return
   terminal.out(

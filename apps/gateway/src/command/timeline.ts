@@ -105,7 +105,7 @@ export function timeline(result: WhatIfResult): string {
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDE + 30} ${height}" width="${LEFT + WIDE + 30}" height="${height}" font-family="system-ui, sans-serif" font-size="11">`,
     '<defs><pattern id="unknown" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="#eef1f4"/><path d="M0 0v6" stroke="#7b8794" stroke-width="2"/></pattern></defs>',
-    `<style>text{fill:#1f2933}${legend.map(([name, , fill]) => `.${name}{fill:${fill}}`).join('')}.end{stroke:#b3261e;stroke-width:2}.tick{stroke:#cbd2d9}text.earlier,text.unsure{fill:#b3261e}text.spared{fill:#0b6bcb}text.same{fill:#7b8794}</style>`,
+    `<style>text{fill:#1f2933}${legend.map(([name, , fill]) => `.${name}{fill:${fill}}`).join('')}.end{stroke:#b3261e;stroke-width:2}.tick{stroke:#cbd2d9}text.earlier,tspan.earlier,text.unsure{fill:#b3261e}text.spared,tspan.spared{fill:#0b6bcb}text.same,tspan.same{fill:#7b8794}</style>`,
     '<rect width="100%" height="100%" fill="#fff"/>',
     `<text x="10" y="20" font-size="14">${escape(`${counts.lives} lives: ${counts.same} the same, ${counts.earlier} earlier (certain), ${counts.spared} spared, then unknown, ${counts.other_rule} by another rule, ${counts.unsure} not sure`)}</text>`,
     `<text x="10" y="38">Each row: above what really happened, below the other policy. ${escape(moment(result, from))} to ${escape(moment(result, to))}.</text>`,
@@ -113,6 +113,8 @@ export function timeline(result: WhatIfResult): string {
       ([name, text], i) =>
         `<rect class="${name}" x="${LEFT + i * 110}" y="46" width="12" height="8"/><text x="${LEFT + i * 110 + 18}" y="54">${text}</text>`,
     ),
+    `<path class="end" d="M${LEFT + legend.length * 110 + 4} 45v10"/><text x="${LEFT + legend.length * 110 + 18}" y="54">ended</text>`,
+    `<text x="${LEFT + legend.length * 110 + 90}" y="54"><tspan class="earlier">earlier or not sure</tspan>, <tspan class="spared">spared</tspan>, <tspan class="same">the same</tspan></text>`,
     ...ticks.map(
       (at, i) =>
         `<path class="tick" d="M${number(x(at))} ${TOP - 4}V${height - 30}"/><text x="${number(x(at))}" y="${TOP - 8}" text-anchor="${i === 6 ? 'end' : 'middle'}">+${span(at - from)}</text>`,
