@@ -1,55 +1,33 @@
 // The inspector's page in a real browser against a started gateway: a fault is pressed, and the chart shows what becomes of the runner.
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startGateway, type GatewayProcess } from './gateway-process.ts'
+import {
+  lookOf,
+  needsBrowser,
+  openPage,
+  screens,
+  startBrowser,
+  startQuickDemo,
+  type Opened,
+} from './browser.ts'
+import type { GatewayProcess } from './gateway-process.ts'
 import { run } from './terminal.ts'
 
-const executablePath = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => existsSync(path))
 let browser: Browser | null = null
 let gateway: GatewayProcess | null = null
 
 beforeAll(async () => {
-  if (executablePath === undefined) return
-  gateway = startGateway()
-  browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
+  browser = await startBrowser()
+  if (browser !== null) gateway = startQuickDemo()
 })
 afterAll(async () => {
-  await browser?.close()
-  await gateway?.[Symbol.asyncDispose]()
+  await Promise.all([browser?.close(), gateway?.[Symbol.asyncDispose]()])
 })
 
-interface Opened {
-  readonly page: Page
-  readonly asked: string[]
-  readonly complaints: string[]
-}
-
-/** The page, what it asked for and what it complained about. */
-async function open(
-  path: string,
-  options: Parameters<Browser['newPage']>[0] = {},
-): Promise<Opened> {
-  const page = await browser!.newPage(options)
-  const asked: string[] = []
-  const complaints: string[] = []
-  page.on('request', (request) => asked.push(request.url()))
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text())
-  })
-  await page.goto((await gateway!.url()) + path)
-  return { page, asked, complaints }
-}
+const open = async (path: string, options: Parameters<typeof openPage>[2] = {}): Promise<Opened> =>
+  openPage(browser!, (await gateway!.url()) + path, options)
 const press = async (fault: string): Promise<void> => {
   const answer = await fetch(`${await gateway!.url()}/run/demo/echo`, {
     method: 'POST',
@@ -59,7 +37,6 @@ const press = async (fault: string): Promise<void> => {
   await answer.text()
 }
 const lit = (path: string): string => `#chart .lit[data-path="${path}"]`
-const needsBrowser = 'no chromium is installed'
 
 test('a runner turns suspect, ends and is replaced, on the chart', async (context) => {
   context.skip(browser === null, needsBrowser)
@@ -119,17 +96,13 @@ test('one steps back to what was before, by keyboard, and goes on live', async (
   await page.close()
 })
 
-test.for([
-  ['a phone in the dark', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
-  ['a desk in the light', { viewport: { width: 1400, height: 900 }, colorScheme: 'light' }],
-] as const)('fits %s', async ([, options], context) => {
+test.for(screens)('fits %s', async ([, options], context) => {
   context.skip(browser === null, needsBrowser)
   const { page } = await open('/inspect', options)
   await page.waitForSelector(lit('serving.health.ready'))
-  const [content, window] = await page.evaluate<[number, number]>(
-    '[document.documentElement.scrollWidth, innerWidth]',
-  )
+  const { content, window, light } = await lookOf(page)
   expect(content).toBeLessThanOrEqual(window)
+  expect(light).toBe(options.colorScheme === 'light')
   // Where the runner stands is in view, however large the chart.
   const inView = await page.evaluate<boolean>(`(() => {
     const frame = document.querySelector('#chart').getBoundingClientRect()
@@ -137,10 +110,6 @@ test.for([
     return box.left >= frame.left && box.right <= frame.right
   })()`)
   expect(inView).toBe(true)
-  const [ground] = /\d+/.exec(
-    await page.evaluate('getComputedStyle(document.body).backgroundColor'),
-  )!
-  expect(Number(ground) > 128).toBe(options.colorScheme === 'light')
   await page.close()
 })
 
@@ -159,6 +128,18 @@ test('`health inspect ID` prints the address that shows this one', async (contex
   await page.goto(said.out.trim())
   await page.waitForSelector(lit('serving'))
   expect(await page.textContent('#chart-title')).toBe(`runner ${id}`)
+  await page.close()
+})
+
+test('one that nobody knows is waited for, and says so', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const { page } = await open('/inspect#runner/nobody')
+  await page.waitForSelector('#chart >> text=knows nothing of this one')
+  expect(await page.isDisabled('#pause')).toBe(true)
+  await page.click('#machines button:has(small:text-matches("demo/echo"))')
+  await page.waitForSelector('#chart .lit.leaf')
+  expect(await page.textContent('#chart')).not.toContain('knows nothing')
+  expect(await page.isEnabled('#pause')).toBe(true)
   await page.close()
 })
 

@@ -1,54 +1,29 @@
 // The page in a real browser against a real gateway: what it shows, what its buttons do, and that it asks nobody else.
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { lookOf, needsBrowser, openPage, screens, startBrowser } from './browser.ts'
 import { call, startGateway, type GatewayProcess } from './gateway-process.ts'
 
-const executablePath = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => existsSync(path))
 let browser: Browser | null = null
 let gateway: GatewayProcess | null = null
 
 beforeAll(async () => {
-  if (executablePath === undefined) return
-  gateway = startGateway()
-  browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
+  browser = await startBrowser()
+  if (browser !== null) gateway = startGateway()
 })
 afterAll(async () => {
-  await browser?.close()
-  await gateway?.[Symbol.asyncDispose]()
+  await Promise.all([browser?.close(), gateway?.[Symbol.asyncDispose]()])
 })
 
-/** A page of the gateway, and what it asked and complained about. */
-async function open(
-  url: string,
-  options: Parameters<Browser['newPage']>[0] = {},
-): Promise<{ page: Page; asked: string[]; complaints: string[] }> {
-  const page = await browser!.newPage(options)
-  const asked: string[] = []
-  const complaints: string[] = []
-  page.on('request', (request) => asked.push(request.url()))
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text())
-  })
-  await page.goto(url)
-  return { page, asked, complaints }
-}
 const rows = '#runner-rows tr'
 
 test('shows the runner, and what a 503 does to it', async (context) => {
-  context.skip(browser === null, 'no chromium is installed')
+  context.skip(browser === null, needsBrowser)
   const url = await gateway!.url()
-  const { page, asked, complaints } = await open(url)
+  const { page, asked, complaints } = await openPage(browser!, url)
   await page.waitForSelector(`${rows} .state[data-state=ready]`)
   const id = await page.getAttribute(`${rows} .id`, 'title')
   expect(await page.textContent('#apps')).toContain('demo/echo')
@@ -64,8 +39,8 @@ test('shows the runner, and what a 503 does to it', async (context) => {
 })
 
 test('is used with the keyboard alone', async (context) => {
-  context.skip(browser === null, 'no chromium is installed')
-  const { page } = await open(await gateway!.url())
+  context.skip(browser === null, needsBrowser)
+  const { page } = await openPage(browser!, await gateway!.url())
   const button = page.getByRole('button', { name: /^Well/ })
   await button.waitFor()
   for (let presses = 0; presses < 10; presses++) {
@@ -78,31 +53,24 @@ test('is used with the keyboard alone', async (context) => {
   await page.close()
 })
 
-test.for([
-  ['a phone', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
-  ['a desk', { viewport: { width: 1280, height: 800 }, colorScheme: 'light' }],
-] as const)('fits %s', async ([, options], context) => {
-  context.skip(browser === null, 'no chromium is installed')
-  const { page } = await open(await gateway!.url(), options)
+test.for(screens)('fits %s', async ([, options], context) => {
+  context.skip(browser === null, needsBrowser)
+  const { page } = await openPage(browser!, await gateway!.url(), options)
   await page.waitForSelector(`${rows} .state`)
-  const [content, window] = await page.evaluate<[number, number]>(
-    '[document.documentElement.scrollWidth, innerWidth]',
-  )
+  const { content, window, light } = await lookOf(page)
   expect(content).toBeLessThanOrEqual(window)
-  const ground = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
-  const light = /\d+/.exec(ground)!
-  expect(Number(light[0]) > 128).toBe(options.colorScheme === 'light')
+  expect(light).toBe(options.colorScheme === 'light')
   await page.close()
 })
 
 test('with keys it asks for one, and keeps it to itself', async (context) => {
-  context.skip(browser === null, 'no chromium is installed')
+  context.skip(browser === null, needsBrowser)
   const folder = mkdtempSync(join(tmpdir(), 'health-page-'))
   writeFileSync(join(folder, 'h.yaml'), 'auth: { readKeys: [look] }\napps: {}\n')
   await using locked = startGateway(['--config', join(folder, 'h.yaml')], { folder })
   const url = await locked.url()
   expect((await call(url, '/v1/apps')).status).toBe(401)
-  const { page } = await open(url)
+  const { page } = await openPage(browser!, url)
   await page.waitForSelector('#key-form:not([hidden])')
   await page.getByLabel(/key/).fill('look')
   await page.getByRole('button', { name: 'Use key' }).click()

@@ -15,13 +15,17 @@ export function drawApps(apps) {
         .map(([word, count]) => `${count} ${word}`)
       const words = [
         app.degraded ? 'degraded' : null,
-        `target ${app.target}`,
+        `target\u00a0${app.target}`,
         counts.join(', ') || 'no runners',
         `${app.inFlight} in flight`,
         `${app.waiting} waiting`,
         `${app.queued} queued`,
       ]
-      setText(item.lastChild, words.filter((word) => word !== null).join(' · '))
+      // A number stays with its word.
+      const whole = words
+        .filter((word) => word !== null)
+        .map((word) => word.replaceAll(/(?<=\d) /g, '\u00a0'))
+      setText(item.lastChild, whole.join(' · '))
     },
   )
 }

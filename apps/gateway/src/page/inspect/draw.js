@@ -3,7 +3,7 @@ import { labelOf } from './layout.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
 /** Small enough to see where one is, large enough to read. */
-const SCALE = 0.8
+const SCALE = 0.9
 
 function make(name, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, name)
@@ -30,6 +30,8 @@ export function drawChart(chart, layout) {
     'aria-label': 'Statechart',
   })
   const boxes = new Map()
+  // Above the arrows: a line must not run through a name.
+  const names = make('g', { class: 'names' })
   const draw = (state) => {
     const at = layout.boxes.get(state.path)
     const group = make('g', {
@@ -49,13 +51,17 @@ export function drawChart(chart, layout) {
           rx: 5,
         }),
       )
-    const title = make('text', { x: at.x + 12, y: at.y + 22, class: 'title' })
+    const title = make('text', {
+      x: at.x + 12,
+      y: at.y + 22,
+      class: state.children.length === 0 ? 'title' : 'title inner',
+    })
     title.textContent = state.key
-    group.append(title)
+    names.append(title)
     state.orders.forEach((order, i) => {
       const text = make('text', { x: at.x + 12, y: at.y + 38 + i * 15, class: 'order' })
       text.textContent = `entry / ${order}`
-      group.append(text)
+      names.append(text)
     })
     boxes.set(state.path, group)
     svg.append(group)
@@ -88,6 +94,7 @@ export function drawChart(chart, layout) {
     edges.set(arrow, group)
     svg.append(group)
   }
+  svg.append(names)
 
   return {
     svg,

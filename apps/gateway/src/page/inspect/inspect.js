@@ -14,6 +14,8 @@ const list = createMachineList(choose)
 /** Frames of a page that opened us: definition and steps by session. */
 const strangers = new Map()
 const MOST_STRANGERS = 200
+const UNKNOWN = 'The gateway knows nothing of this one. It is shown as soon as it begins.'
+const UNKNOWN_MS = 1000
 let current = null
 let watched = null
 
@@ -41,6 +43,9 @@ function choose(key) {
   }
   const [kind, ...rest] = key.split('/')
   const id = rest.join('/')
+  const mine = (act) => (value) => {
+    if (current === key) act(value)
+  }
   watched = connect(`v1/inspect?kind=${kind}&id=${encodeURIComponent(id)}`, {
     heard: (frame) => {
       if (frame.type === '@xstate.actor') void viewer.introduce(frame.definition)
@@ -48,9 +53,16 @@ function choose(key) {
     },
     changed: () => {},
   })
-  void readPast(kind, id).then((steps) => {
-    if (current === key) viewer.prepend(steps)
-  })
+  void readPast(kind, id).then(
+    mine((steps) => {
+      viewer.prepend(steps)
+      // What is known has been told by then, or will be in a moment.
+      setTimeout(
+        mine(() => viewer.excuse(UNKNOWN)),
+        UNKNOWN_MS,
+      )
+    }),
+  )
 }
 
 const stepOf = ({ createdAt, event, snapshot }) => ({

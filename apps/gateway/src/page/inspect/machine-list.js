@@ -44,23 +44,23 @@ export function createMachineList(chosen) {
     setText(more, `${fits.length - SHOWN} more; find one by its id, app or state.`)
   }
 
-  function makeItem({ key, id, kind }) {
+  function makeItem({ key, id }) {
     const button = element(
       'button',
       { type: 'button', title: id },
-      element('span', { className: 'id', textContent: `${kind} ${short(id)}` }),
+      element('span', { className: 'id', textContent: short(id) }),
       element('small'),
     )
     button.addEventListener('click', () => chosen(key))
     return element('li', {}, button)
   }
 
-  function updateItem(item, { key, about, state, endedAt }) {
+  function updateItem(item, { key, kind, about, state, endedAt }) {
     const button = item.firstChild
     button.setAttribute('aria-current', String(key === current))
     setText(
       button.lastChild,
-      [about, endedAt === null ? state : `${state}, over`]
+      [kind, about, endedAt === null ? state : `${state}, over`]
         .filter((word) => word !== '')
         .join(' · '),
     )

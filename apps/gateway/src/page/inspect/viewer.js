@@ -28,6 +28,8 @@ export function createViewer() {
     const lit = litOf(step)
     const words = wordsOf(lit)
     at('#pause').setAttribute('aria-pressed', String(!following))
+    for (const id of ['#pause', '#cursor']) at(id).disabled = steps.length === 0
+    at('#fit').disabled = drawing === null
     setText(at('#pause'), following ? 'Pause' : 'Go on live')
     at('#back').disabled = cursor <= 0
     at('#forth').disabled = cursor >= steps.length - 1
@@ -161,6 +163,11 @@ export function createViewer() {
       setText(at('#anywhere'), '')
       draw()
     },
+    /** Says why there is no chart, while there is none. */
+    excuse(text) {
+      if (drawing !== null || tape.steps.length > 0) return
+      at('#chart').replaceChildren(element('p', { className: 'hint', textContent: text }))
+    },
     /** Its chart. A definition that cannot be drawn leaves the lists. */
     async introduce(definition) {
       const mine = tape
@@ -199,15 +206,17 @@ function anywhere(chart) {
   return `From anywhere: ${texts.join('; ')}`
 }
 
-/** A value as a person reads it: `ok: true, status: 200`. */
+const DATE = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/
+
+/** A value as a person reads it; the parts of an object each on a line: `ok: true`, `status: 200`. */
 function format(value) {
   if (value === null || value === undefined || value === '') return '–'
+  if (typeof value === 'string' && DATE.test(value)) return new Date(value).toLocaleTimeString()
   if (typeof value !== 'object') return String(value)
+  const part = (one) =>
+    typeof one === 'object' && one !== null ? JSON.stringify(one) : format(one)
   const parts = Array.isArray(value)
-    ? value.map((part) => (typeof part === 'object' ? JSON.stringify(part) : String(part)))
-    : Object.entries(value).map(
-        ([name, part]) =>
-          `${name}: ${typeof part === 'object' && part !== null ? JSON.stringify(part) : String(part)}`,
-      )
-  return parts.length === 0 ? 'none' : parts.join(', ')
+    ? value.map(part)
+    : Object.entries(value).map(([name, one]) => `${name}: ${part(one)}`)
+  return parts.length === 0 ? 'none' : parts.join('\n')
 }
