@@ -1,6 +1,7 @@
 /**
  * What durable submits cost the callers beside them: p99 of direct calls at a steady rate, alone, while requests are submitted to the
- * queue, and while as many requests come that are answered from memory, in turns in one run. The ratios count, the numbers are this machine's.
+ * queue, while as many direct calls of the same size come, and while as many requests come that are answered from memory, in turns in one
+ * run: the callers share the machine's cores with the gateway, and the last two say how much of the tail that is. The ratios count, the numbers are this machine's.
  *
  *   node --conditions=@health/source bench/submit.ts [--rounds 5] [--seconds 2] [--submits 5000] [--calls 500]
  */
@@ -75,6 +76,7 @@ try {
   const floods: Readonly<Record<string, Order | null>> = {
     alone: null,
     submits: { ...flood, method: 'POST', path: '/queue/bench/queue', body },
+    'direct calls': { ...flood, method: 'POST', path: '/run/bench/app/', body },
     'answers from memory': { ...flood, path: '/live' },
   }
   interface Round {
@@ -143,6 +145,14 @@ try {
       beside: 'without submits',
       theirs: alone,
       goal: '≤ 2.00',
+    },
+    {
+      what: `gateway: the same, beside as many direct calls`,
+      ours: of('submits', (one) => one.p99),
+      unit: 'ms',
+      beside: 'direct calls of that size',
+      theirs: of('direct calls', (one) => one.p99),
+      goal: '≤ 1.00',
     },
   ])
 } finally {
