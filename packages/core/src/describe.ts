@@ -81,12 +81,25 @@ export function describe(
   }
 }
 
+/** What a reading is measured in, by the end of its name; what has none is counted. */
+const units: readonly (readonly [end: RegExp, tell: (value: number) => string])[] = [
+  [/Ms$/, seconds],
+  [/C$/, (value) => `${round(value)} °C`],
+  [/Percent$/, (value) => `${round(value)} %`],
+]
+const round = (value: number): number => Math.round(value * 100) / 100
+
 /** One comparison: `failures 3 >= 3 (failureThreshold)`, or `failures 1, not >= 3 (failureThreshold)`. */
 export function tellComparison(compared: Compared): string {
   const { name, value, op, threshold, option } = compared
-  const show = (number: number): string =>
-    option?.endsWith('Seconds') === true ? seconds(number) : String(Math.round(number * 100) / 100)
-  const read = `${name} ${show(value)}${holds(compared) ? '' : ', not'} ${op} ${show(threshold)}`
+  const unit = units.find(([end]) => end.test(name))
+  const timed = option?.endsWith('Seconds') === true
+  const show = unit?.[1] ?? (timed ? seconds : (number: number) => String(round(number)))
+  const words = (unit === undefined ? name : name.replace(unit[0], '')).replace(
+    /[A-Z]/g,
+    (letter) => ` ${letter.toLowerCase()}`,
+  )
+  const read = `${words} ${show(value)}${holds(compared) ? '' : ', not'} ${op} ${show(threshold)}`
   return option === null ? read : `${read} (${option})`
 }
 
