@@ -36,14 +36,23 @@ export function keepDecision(decision) {
   return true
 }
 
-const signs = { '<=': '≤', '>=': '≥' }
+const signs = { '<': '<', '<=': '≤', '>': '>', '>=': '≥' }
+const opposite = { '<': '>=', '<=': '>', '>': '<=', '>=': '<' }
+const holds = {
+  '<': (value, threshold) => value < threshold,
+  '<=': (value, threshold) => value <= threshold,
+  '>': (value, threshold) => value > threshold,
+  '>=': (value, threshold) => value >= threshold,
+}
 
 /** Times are compared in ms; a person reads seconds. */
 const amount = (value, option) =>
   option?.endsWith('Seconds') ? `${value / 1000} s` : String(value)
 
+/** What is so: a question that was answered no is told the other way round. */
 function compared({ name, value, op, threshold, option }) {
-  return `${name} ${amount(value, option)} ${signs[op] ?? op} ${amount(threshold, option)}${option ? ` (${option})` : ''}`
+  const sign = signs[holds[op](value, threshold) ? op : opposite[op]]
+  return `${name} ${amount(value, option)} ${sign} ${amount(threshold, option)}${option ? ` (${option})` : ''}`
 }
 
 function makeItem(decision) {
