@@ -31,6 +31,8 @@ const faults = allFaults.filter((fault) => values.faults?.split(';').includes(fa
 const CALLERS = 40
 const EVERY_MS = 40
 const CALL_MS = 3000
+/** How long calls are timed before any server is bad. */
+const BEFORE_MS = 3000
 
 const proxied = (observe: boolean) => (ports: readonly number[]) =>
   haproxy(
@@ -91,18 +93,28 @@ function call(agent: Agent, port: number): Promise<boolean> {
   })
 }
 
-/** Calls from `CALLERS` at once, each every `EVERY_MS`; answers how many failed. */
-async function callFor(port: number, ms: number): Promise<{ calls: number; failed: number }> {
+/** What many calls came to; `p99Ms` is that of the good ones. */
+interface Calls {
+  readonly calls: number
+  readonly failed: number
+  readonly p99Ms: number
+}
+
+/** Calls from `CALLERS` at once, each every `EVERY_MS`; answers how many failed, and what the others took. */
+async function callFor(port: number, ms: number): Promise<Calls> {
   const agent = new Agent({ keepAlive: true })
   const until = performance.now() + ms
   let calls = 0
   let failed = 0
+  const took: number[] = []
   await Promise.all(
     Array.from({ length: CALLERS }, async (_, i) => {
       await new Promise((resolve) => setTimeout(resolve, (i * EVERY_MS) / CALLERS))
       for (let at = performance.now(); at < until;) {
         calls++
-        if (!(await call(agent, port))) failed++
+        const began = performance.now()
+        if (await call(agent, port)) took.push(performance.now() - began)
+        else failed++
         const next = at + EVERY_MS
         at = Math.max(next, performance.now())
         await new Promise((resolve) => setTimeout(resolve, Math.max(0, next - performance.now())))
@@ -110,7 +122,8 @@ async function callFor(port: number, ms: number): Promise<{ calls: number; faile
     }),
   )
   agent.destroy()
-  return { calls, failed }
+  took.sort((a, b) => a - b)
+  return { calls, failed, p99Ms: took[Math.floor(took.length * 0.99)] ?? Number.NaN }
 }
 
 interface Result {
@@ -118,6 +131,8 @@ interface Result {
   readonly name: string
   readonly hits: readonly Hits[]
   readonly failed: number
+  /** Of good answers, before and while some servers were bad, in ms. */
+  readonly p99Ms: readonly [before: number, during: number]
 }
 
 async function measure(
@@ -143,11 +158,13 @@ async function measure(
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     await callFor(server.port, 1000)
+    const before = await callFor(server.port, BEFORE_MS)
     const calling = callFor(server.port, Number(values.seconds) * 1000)
     await new Promise((resolve) => setTimeout(resolve, 200))
     await said({ fault, servers: bad })
-    const { failed } = await calling
-    return { fault, name, failed, hits: await said<readonly Hits[]>({ report: true }) }
+    const { failed, p99Ms } = await calling
+    const hits = await said<readonly Hits[]>({ report: true })
+    return { fault, name, failed, hits, p99Ms: [before.p99Ms, p99Ms] }
   } finally {
     await server.close()
     fleet.kill('SIGKILL')
@@ -175,6 +192,7 @@ console.log(
       'most at one',
       'ms from its first to its last',
       'calls that failed',
+      'p99 ms of good ones before, while some are bad',
     ],
     results.map((one) => [
       one.fault,
@@ -183,6 +201,7 @@ console.log(
       String(most(one)),
       Math.max(...one.hits.map(({ spanMs }) => spanMs)).toFixed(0),
       String(one.failed),
+      one.p99Ms.map((ms) => ms.toFixed(2)).join(', '),
     ]),
   ),
 )
@@ -200,6 +219,14 @@ tell(
         beside: beside === undefined ? null : 'haproxy, observe layer7',
         theirs: beside === undefined ? null : sum(beside),
         goal: null,
+      },
+      {
+        what: `gateway: p99 of good answers while ${bad.length} of ${count} are bad, ${one.fault}`,
+        ours: one.p99Ms[1],
+        unit: 'ms',
+        beside: 'before',
+        theirs: one.p99Ms[0],
+        goal: '≤ 1.50',
       },
     ]
   }),

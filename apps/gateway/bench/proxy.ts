@@ -3,11 +3,20 @@
  * Fastify with undici, `@fastify/reply-from`, nginx and HAProxy in one run. Servers take turns in short rounds, so that a noisy
  * neighbour hits all alike; the ratios count, the absolute numbers are this machine's.
  *
- *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only NAME,NAME] [--kinds GET] [--connections 64] [--soak]
+ *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only NAME,NAME] [--kinds GET] [--connections 64] [--paced] [--soak]
  */
 import { parseArgs } from 'node:util'
 import { load, generator, type Ask, type Served } from './rig-load.ts'
-import { gateway, haproxy, nginx, nodeServer, versionOf, type Server } from './rig-server.ts'
+import { pace, type Paced } from './rig-pace.ts'
+import {
+  gateway,
+  haproxy,
+  keepCompiled,
+  nginx,
+  nodeServer,
+  versionOf,
+  type Server,
+} from './rig-server.ts'
 import { cpuMicros, median, memory, table, tell, watchForeign } from './rig.ts'
 
 const { values } = parseArgs({
@@ -17,6 +26,7 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '64' },
     only: { type: 'string' },
     kinds: { type: 'string' },
+    paced: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
   },
 })
@@ -35,6 +45,7 @@ const kinds = Object.entries(asks).filter(
 
 const [nginxVersion, haproxyVersion] = [versionOf('nginx'), versionOf('haproxy')]
 const servers: Server[] = []
+keepCompiled()
 const behind =
   nginxVersion === null
     ? await nodeServer('runner')
@@ -166,6 +177,47 @@ async function measure(kind: string, ask: Ask): Promise<void> {
   )
 }
 
+const PACE = { connections: 64, perSecond: 2000, seconds: 2 }
+
+/** What each server adds to a call at a rate that keeps nobody busy, beside the same call without it. */
+async function addedLatency(): Promise<void> {
+  const direct: Paced[] = []
+  const seen = new Map<Server, Paced[]>(servers.map((server) => [server, []]))
+  for (let n = 0; n < rounds; n++) {
+    direct.push(await pace(behind.port, '/', PACE))
+    for (const [at] of servers.entries()) {
+      const server = servers[(at + n) % servers.length]!
+      seen.get(server)!.push(await pace(server.port, asks['GET']!.path, PACE))
+    }
+  }
+  const added = (server: Server, which: 'p50Ms' | 'p99Ms'): number =>
+    median(seen.get(server)!.map((one) => one[which])) - median(direct.map((one) => one[which]))
+  console.log(`\n${PACE.perSecond} calls a second over ${PACE.connections} connections`)
+  console.log(
+    table(
+      ['server', 'added p50 ms', 'added p99 ms'],
+      servers.map((server) => [
+        server.name,
+        added(server, 'p50Ms').toFixed(3),
+        added(server, 'p99Ms').toFixed(3),
+      ]),
+    ),
+  )
+  const mine = servers[0]!
+  tell(
+    servers.slice(1).flatMap((server) =>
+      (['p50Ms', 'p99Ms'] as const).map((which) => ({
+        what: `gateway: added ${which === 'p50Ms' ? 'p50' : 'p99'} at ${PACE.perSecond}/s`,
+        ours: added(mine, which),
+        unit: 'ms',
+        beside: server.name,
+        theirs: added(server, which),
+        goal: server.name === 'reply-from' && which === 'p50Ms' ? '≤ 0.60' : null,
+      })),
+    ),
+  )
+}
+
 /** Memory after 60 s beside after 300 s under load. */
 async function soak(server: Server): Promise<void> {
   const at: number[] = []
@@ -190,6 +242,8 @@ async function soak(server: Server): Promise<void> {
 
 try {
   const wanted = values.only?.split(',')
+  // The memory of a gateway is that of any start but the very first.
+  if (wanted?.includes('gateway') ?? true) await (await ours('gateway', '')).close()
   for (const [name, start] of Object.entries(starts)) {
     if (wanted !== undefined && !wanted.includes(name)) continue
     if (start === null) console.log(`left out: ${name} is not installed`)
@@ -200,6 +254,7 @@ try {
     `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}`,
   )
   for (const [kind, ask] of kinds) await measure(kind, ask)
+  if (values.paced) await addedLatency()
   if (values.soak) await soak(servers[0]!)
 } finally {
   for (const server of [...servers, behind]) await server.close()

@@ -1,13 +1,11 @@
 /**
  * The Node servers that are measured, each in a process of its own: `node rig-node.ts KIND`. `BENCH_URL` is the server behind.
- * It tells its port over the channel and serves until its parent is gone.
+ * It tells its port over the channel and serves until its parent is gone. Each loads what it needs and nothing of the others.
  */
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
-import from from '@fastify/reply-from'
 import fastify, { type FastifyInstance } from 'fastify'
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 
 const behind = process.env['BENCH_URL'] ?? ''
 const big = Buffer.alloc(32_768, 'x')
@@ -28,7 +26,7 @@ async function portOf(app: FastifyInstance): Promise<number> {
 const kinds: Readonly<Record<string, () => Promise<number>>> = {
   /** What stands behind where there is no nginx. */
   async runner() {
-    const server = createServer((request, response) => {
+    const server = process.getBuiltinModule('node:http').createServer((request, response) => {
       request.resume()
       const body = request.url === '/big' ? big : 'ok'
       response.writeHead(200, { 'content-length': body.length }).end(body)
@@ -39,6 +37,7 @@ const kinds: Readonly<Record<string, () => Promise<number>>> = {
   },
   /** The least that a gateway with Fastify in front and undici behind can do: no rules, no counting, hop-by-hop headers less. */
   async dispatch() {
+    const { Pool } = await import('undici')
     const app = passing()
     const pool = new Pool(behind, { pipelining: 1, headersTimeout: 0, bodyTimeout: 0 })
     app.all('/run/bench/app/*', (request, reply) => {
@@ -79,6 +78,7 @@ const kinds: Readonly<Record<string, () => Promise<number>>> = {
     return portOf(app)
   },
   async 'reply-from'() {
+    const { default: from } = await import('@fastify/reply-from')
     const app = fastify()
     await app.register(from, { base: behind })
     app.removeAllContentTypeParsers()

@@ -65,6 +65,28 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
+/** A Node process keeps what it compiled only when it ends by itself: it is asked to, and has so long, in ms. */
+const KIND_MS = 5000
+
+async function endKindly(child: ChildProcess, ask: () => void): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const late = setTimeout(() => child.kill('SIGKILL'), KIND_MS)
+    ask()
+    await once(child, 'exit')
+    clearTimeout(late)
+  }
+}
+
+/**
+ * From here on Node processes keep compiled code in a folder, as `npm start` has them do; it goes with us. A second start of the
+ * same program is quick, and the first one fills the folder when it is closed.
+ */
+export function keepCompiled(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-cache-'))
+  process.env['NODE_COMPILE_CACHE'] = folder
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+}
+
 /** Waits until a process listens; what it said is the error when it ends instead. */
 async function listening(name: string, child: ChildProcess, port: number): Promise<Server> {
   const begun = performance.now()
@@ -103,7 +125,8 @@ export async function nodeServer(kind: string, behind = '', name = kind): Promis
     pid: child.pid!,
     port,
     startMs: performance.now() - begun,
-    close: () => end(child),
+    // It ends when we let go of it.
+    close: () => endKindly(child, () => (child.connected ? child.disconnect() : child.kill())),
   }
 }
 
@@ -145,9 +168,7 @@ export async function gateway(
     port,
     startMs: performance.now() - begun,
     async close() {
-      // In order where a profile is to be written.
-      if (profiling(name).length > 0 && child.kill('SIGTERM')) await once(child, 'exit')
-      await end(child)
+      await endKindly(child, () => child.kill('SIGTERM'))
       rmSync(dir, { recursive: true, force: true })
     },
   }

@@ -6,15 +6,13 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
   fromSource,
   gateway,
   haproxy,
+  keepCompiled,
   nginx,
   nodeServer,
   versionOf,
@@ -29,9 +27,8 @@ const { values } = parseArgs({
   },
 })
 const IDLE_MS = 2000
-const cache = mkdtempSync(join(tmpdir(), 'bench-cache-'))
 // As `npm start` does for a second start; for all that run on Node alike.
-process.env['NODE_COMPILE_CACHE'] = cache
+keepCompiled()
 
 const fleet = fork(fileURLToPath(new URL('rig-fleet.ts', import.meta.url)), [values.servers], {
   execArgv: fromSource,
@@ -98,7 +95,6 @@ try {
   }
 } finally {
   fleet.kill('SIGKILL')
-  rmSync(cache, { recursive: true, force: true })
 }
 
 const of = (name: string, pick: (one: Start) => number): number =>

@@ -49,6 +49,8 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
   const told = options.config.listen.port !== 0 || sendsHeartbeats(options.config)
   let config: Config = { ...options.config, listen: { host, port: told ? free : 0 } }
   let { port } = config.listen
+  /** The queue until it is there. */
+  let opening: Promise<Queue> | null = null
   /** What has begun, to be ended in reverse. */
   const begun: (() => Promise<void>)[] = []
   const endAll = async (): Promise<void> => {
@@ -64,6 +66,9 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
       config.apps.get(app)?.options.healthCheck?.heartbeat === undefined
         ? {}
         : { HEALTH_HEARTBEAT_URL: heartbeatUrl(host, port, runner, heartbeats.of(runner)) }
+    // Its thread starts while the journal is read here; whose folder this is, is the supervisor's to say first.
+    opening = openQueue(config)
+    opening.catch(() => undefined)
     const supervisor = await startFleet(() => config, runnerEnv, log, options.version)
     begun.push(() =>
       supervisor.stop({
@@ -75,7 +80,8 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
     begun.push(() => gpus.close(config.shutdown.graceSeconds * 1000))
     const declarations = watchDeclarations(supervisor, () => config, log)
     begun.push(async () => declarations.close())
-    const queue = await openQueue(config)
+    const queue = await opening
+    opening = null
     begun.push(() => queue.close())
     let reloading: Promise<void> = Promise.resolve()
     const reload = (): Promise<void> => {
@@ -127,6 +133,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
   } catch (error) {
     // What went wrong first is what a person must know.
     await endAll().catch(() => undefined)
+    await opening?.then((queue) => queue.close()).catch(() => undefined)
     throw error
   }
 }

@@ -2,12 +2,14 @@
  * Reads what a runner declares about its health check, once per life, and lets it count where the configuration says nothing. The
  * configuration wins; a difference is a warning that names both. A declaration is never judged: a bad one is a warning and none.
  */
-import { get } from 'node:http'
 import { checkHealthCheck, HealthError, view, views, type HealthCheckOptions } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
 import type { Config } from './config.ts'
 import type { AppFact } from './fleet-config.ts'
 import type { Log } from './gateway.ts'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { get } = process.getBuiltinModule('node:http')
 
 /** Where a runner declares its health check. */
 const PATH = '/.well-known/health-check'

@@ -3,7 +3,6 @@
  * behind it is decided elsewhere (`compose.ts`).
  */
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
@@ -39,6 +38,9 @@ import { runRoutes } from './run-route.ts'
 import { createRunnerRoutes } from './runner-route.ts'
 import { createWake } from './wake.ts'
 import { rewrite } from './target.ts'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /** What the server needs from the rest of the gateway. */
 export interface ServerDeps {

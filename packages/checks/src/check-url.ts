@@ -2,9 +2,12 @@
  * Asks a health endpoint once, for people, CI and containers: healthy or not, how long it took, and what failed. It follows no
  * redirect and believes the body over a 200: some endpoints say "down" there alone.
  */
-import { request as plain, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { request as secure } from 'node:https'
 import { codeOf } from './failure.ts'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { request: plain } = process.getBuiltinModule('node:http')
 
 /** What came of asking. */
 export interface UrlCheck {

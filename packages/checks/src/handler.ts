@@ -2,9 +2,12 @@
  * Hands requests of `node:http`, of anything shaped like it (Express, Connect) and of fetch-style frameworks (Hono) to the
  * endpoints, and serves them on a port of their own. It adds nothing to the answers.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Endpoints, HealthResponse } from './endpoint.ts'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { createServer } = process.getBuiltinModule('node:http')
 
 /** Answers health requests. Others go to `next` if there is one. Returns true when the request was ours. */
 export type NodeHandler = (

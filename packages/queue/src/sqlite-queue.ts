@@ -36,7 +36,7 @@ async function openQueue(options: SqliteQueueOptions): Promise<Opened> {
   const script = import.meta.url.endsWith('.ts') ? './writer.ts' : './writer.js'
   const worker = new Worker(new URL(script, import.meta.url), {
     workerData: { file },
-    env: {},
+    env: compiled(),
     execArgv: ['--disable-warning=ExperimentalWarning'],
     name: 'queue-writer',
   })
@@ -52,6 +52,12 @@ async function openQueue(options: SqliteQueueOptions): Promise<Opened> {
     await worker.terminate()
     throw error
   }
+}
+
+/** Nothing of ours but where compiled code is kept: without it the thread would compile its sources anew, for 17 MB more. */
+function compiled(): Record<string, string> {
+  const { NODE_COMPILE_CACHE } = process.env
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
 }
 
 /** Reads every request into an index; the next stretch is asked for before the last one is taken in. */

@@ -2,8 +2,10 @@
  * One HTTP question with a limit on time and size, over a connection of its own: a pooled one could hide that nobody listens any more.
  * It says how far it came and judges nothing.
  */
-import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+
+// Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 /** An answer, or how far the question came. */
 export type Answer =
