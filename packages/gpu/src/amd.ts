@@ -9,6 +9,7 @@ import type { Cancel, DeviceSample } from '@health/core'
 import { amdNames, renamed } from './amd-name.ts'
 import { readAmdPlaces, readAmdSmi, readRocmSmi, readSysfs } from './amd-sample.ts'
 import { brief, type Source, type SourceOptions, type Tell } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 
 const TIMEOUT_MS = 15_000
 const FAILURES = 3
@@ -104,7 +105,7 @@ function ask(
     const child = execFile(
       program,
       [...args, ...question],
-      { maxBuffer: 16 * 1024 * 1024 },
+      { maxBuffer: 16 * 1024 * 1024, env: toolEnvironment() },
       (error, stdout) => {
         cancel()
         resolve({ stdout, error: error === null ? null : brief(error.message) })

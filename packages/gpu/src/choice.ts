@@ -13,6 +13,7 @@ import { Nvml, type NvmlOptions } from './nvml.ts'
 import { readMetrics } from './prometheus.ts'
 import { Replay, type ReplayOptions } from './replay.ts'
 import { brief, type Source } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 
 /** Names of sources in the configuration. */
 export const sourceNames = [
@@ -258,7 +259,7 @@ function listDevices({ clock, signal, nvidiaSmi = {} }: SourceSettings): Promise
     const child = execFile(
       program,
       [...args, '--query-gpu=uuid', '--format=csv,noheader'],
-      { maxBuffer: 1024 * 1024 },
+      { maxBuffer: 1024 * 1024, env: toolEnvironment() },
       (error, stdout) => {
         cancel()
         const devices = stdout.split('\n').filter((line) => line.startsWith('GPU-')).length

@@ -30,7 +30,7 @@ export interface CommandPortOptions {
   readonly evidenceDir?: string
   /** Ends the command under way, as its time limit would. */
   readonly signal?: AbortSignal
-  /** Variables of the commands beside PATH and HOME. */
+  /** Variables of the commands beside PATH, HOME, LC_ALL and LD_LIBRARY_PATH. */
   readonly env?: Readonly<Record<string, string>>
 }
 

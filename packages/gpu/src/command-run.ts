@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Cancel, Clock } from '@health/core'
+import { toolEnvironment } from './tool-environment.ts'
 
 /** A program and its arguments. */
 export type CommandLine = readonly [string, ...string[]]
@@ -17,7 +18,7 @@ export interface RunOptions {
   readonly graceMs?: number
   /** Ends it as the limit would. */
   readonly signal?: AbortSignal | undefined
-  /** Variables beside PATH and HOME. */
+  /** Variables beside the few that it gets of ours. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Of what it prints the last so many characters are kept, of each stream. Default 2 000. */
   readonly keep?: number
@@ -52,11 +53,10 @@ export function runCommand([program, ...args]: CommandLine, options: RunOptions)
   const { clock, limitMs, graceMs = KILL_MS, signal, env, keep = KEEP } = options
   if (signal?.aborted === true) return Promise.resolve({ kind: 'late', detail: ENDING })
   return new Promise((resolve) => {
-    const { PATH = '', HOME = '' } = process.env
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      env: { PATH, HOME, LC_ALL: 'C', ...env },
+      env: toolEnvironment(env),
     })
     const kept = { stdout: '', stderr: '', both: '', cut: false }
     for (const name of ['stdout', 'stderr'] as const)

@@ -7,6 +7,7 @@ import type { Cancel, DeviceSample } from '@health/core'
 import { Latest } from './latest.ts'
 import { fieldsToAsk, knownFields, readRow } from './nvidia-smi-row.ts'
 import { brief, HELD, pciAddress, type Source, type SourceOptions, type Tell } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 import { WatchedProcess } from './watched-process.ts'
 
 /** Rows of one sample come together; this much silence ends one. */
@@ -29,7 +30,7 @@ export function queryHelp(
     const child = execFile(
       program,
       [...args, '--help-query-gpu'],
-      { maxBuffer: 4 * 1024 * 1024, killSignal: 'SIGKILL' },
+      { maxBuffer: 4 * 1024 * 1024, killSignal: 'SIGKILL', env: toolEnvironment() },
       (error, stdout) => {
         cancel()
         resolve({ help: stdout, error: error === null ? null : brief(error.message) })

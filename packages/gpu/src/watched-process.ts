@@ -6,6 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Cancel, Clock } from '@health/core'
 import { LineReader } from './line-reader.ts'
 import { brief } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 
 const TERM_MS = 5_000
 /** Still there so long after SIGKILL: that is the driver. */
@@ -88,7 +89,7 @@ export class WatchedProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
       // Its own group: a Ctrl-C at the terminal is ours to answer, not its.
       detached: true,
-      env: { PATH: process.env.PATH ?? '', LC_ALL: 'C', ...env },
+      env: toolEnvironment(env),
     })
     this.#child = child
     const { line, errorLine } = this.#options

@@ -76,22 +76,26 @@ describe('a command', () => {
 
   test('gets device and node in its arguments, no shell, and little of our environment', async () => {
     process.env.HEALTH_SECRET_FOR_TEST = 'x'
-    const script =
-      'console.log(JSON.stringify([process.argv.slice(1), process.env.HEALTH_SECRET_FOR_TEST ?? null]))'
+    process.env.LD_LIBRARY_PATH = '/usr/local/nvidia/lib64'
+    // Where the driver's libraries lie is no secret, and a check needs it.
+    const script = `
+      const { HEALTH_SECRET_FOR_TEST: secret = null, LD_LIBRARY_PATH: libraries } = process.env
+      console.log(JSON.stringify([process.argv.slice(1), secret, libraries]))`
     const [fact] = await perform(
       { validateCommand: node(script, '--', '-i', '{device}', '{node};{other}', '$(id)') },
       order('validate'),
     )
     expect(fact).toMatchObject({
       passed: true,
-      detail: '[["-i","GPU-1","n;{other}","$(id)"],null]',
+      detail: '[["-i","GPU-1","n;{other}","$(id)"],null,"/usr/local/nvidia/lib64"]',
     })
     const [whole] = await perform(
       { validateCommand: node(script, '{device}') },
       order('validate', null),
     )
-    expect(whole).toMatchObject({ detail: '[["all"],null]' })
+    expect(whole).toMatchObject({ detail: '[["all"],null,"/usr/local/nvidia/lib64"]' })
     delete process.env.HEALTH_SECRET_FOR_TEST
+    delete process.env.LD_LIBRARY_PATH
   })
 
   test('that takes too long is ended with what it started', async () => {

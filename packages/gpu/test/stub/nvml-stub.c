@@ -165,6 +165,13 @@ EXPORT int nvmlDeviceGetFieldValues(void *d, int n, field_t *fields) {
   return OK;
 }
 
+/* What no sample may ask: these take the driver's lock for milliseconds. */
+EXPORT int nvmlDeviceGetFanSpeed(void *d, uint32_t *out) { (void)d; (void)out; abort(); }
+EXPORT int nvmlDeviceGetFanSpeed_v2(void *d, uint32_t fan, uint32_t *out) { (void)d; (void)fan; (void)out; abort(); }
+EXPORT int nvmlDeviceGetComputeRunningProcesses_v3(void *d, uint32_t *n, void *out) { (void)d; (void)n; (void)out; abort(); }
+EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v3(void *d, uint32_t *n, void *out) { (void)d; (void)n; (void)out; abort(); }
+EXPORT int nvmlDeviceGetPcieThroughput(void *d, uint32_t which, uint32_t *out) { (void)d; (void)which; (void)out; abort(); }
+
 EXPORT int nvmlEventSetCreate(void **out) { if (get(-1, "noevents")) return NOT_SUPPORTED; *out = (void *)0x77; return OK; }
 EXPORT int nvmlEventSetFree(void *set) { (void)set; return OK; }
 EXPORT int nvmlDeviceGetSupportedEventTypes(void *d, uint64_t *out) { (void)d; *out = 0x8 | 0x2; return OK; }
