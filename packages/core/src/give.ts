@@ -3,14 +3,25 @@
  */
 import type { Command } from './command.ts'
 import type { Decision } from './decision.ts'
-import { type AppRecord, type Fleet, type RunnerRecord, type Writable } from './state.ts'
+import {
+  type AppRecord,
+  type Fleet,
+  type Place,
+  type RunnerRecord,
+  type Writable,
+} from './state.ts'
 
 /** Orders that may repeat nothing: their id names the life. */
 export const life = (runner: RunnerRecord): string => `${runner.id}.${runner.incarnation}`
 
-/** Lets an incremental snapshot see a runner before it changes. */
+/** Lets an incremental snapshot see a runner, and its place, before they change. */
 export function touch(fleet: Fleet, runner: RunnerRecord): void {
-  if (fleet.onChange !== null) fleet.onChange(runner)
+  if (fleet.keeper !== null) fleet.keeper.runner(runner)
+}
+
+/** The same of a place whose runner is somebody else's business, or nobody. */
+export function touchPlace(fleet: Fleet, place: Place): void {
+  if (fleet.keeper !== null) fleet.keeper.place(place)
 }
 
 /** Gives an order. Most steps give one: a list of just that size, since one that grows takes room for seventeen at once. */

@@ -48,7 +48,8 @@ export {
   view,
   views,
 } from './view.ts'
-export { beginSnapshot, restore, snapshot, type SnapshotWriter } from './snapshot.ts'
+export { restore, snapshot } from './snapshot.ts'
+export { beginSnapshot, type SnapshotWriter } from './snapshot-writer.ts'
 export { type Snapshot } from './snapshot-row.ts'
 export { conditionOf, type Disposition, dispose, requestMachine } from './request.ts'
 export { type Ended, NEW_RECORD, type RequestRecord } from './retry.ts'

@@ -7,7 +7,7 @@ import { nodeTunables, resolveNodePolicy, type NodePolicy } from './node-policy.
 import type { NodesEnv, NodesStep } from './nodes.ts'
 import type { OptionSpec } from './option.ts'
 import type { Fleet, RunnerRecord } from './state.ts'
-import { give } from './give.ts'
+import { give, touch } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 
@@ -99,6 +99,7 @@ function drainFromNode(fleet: Fleet, runner: RunnerRecord, rule: string, deadlin
   const { place } = runner
   if (place.current !== runner || !traits(runner.configuration).serving || runner.fixedUrl !== null)
     return drainNow(fleet, runner, rule)
+  touch(fleet, runner)
   place.handover = { reason: 'node_drained', rule }
   runner.app.vacant.push(place)
   fleet.dirty.add(runner.app)

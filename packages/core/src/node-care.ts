@@ -162,6 +162,7 @@ export function reconsider(turn: Turn): void {
   waiting.sort((a, b) => a.fault.since - b.fault.since || a.node.slot - b.node.slot)
   for (const { node, fault } of waiting) {
     if (fault.state !== 'withheld') continue
+    turn.touch(node)
     const { out, nodes } = outOfService(turn, node)
     if (inService(node)) {
       if (!hasRoom(turn.breaker, out, nodes, turn.policy)) return

@@ -29,36 +29,36 @@ interface NodesSnapshot {
   readonly tunables: Readonly<Record<string, unknown>> | null
 }
 
-/** Everything, detached from the originals. */
-export function writeNodes(
-  nodes: readonly NodeRecord[],
+/** Everything but the nodes. */
+export function nodesHead(
   breaker: BreakerState,
-  deadlines: Deadlines,
-  tunables: NodesSnapshot['tunables'] = null,
-): unknown {
-  const snapshot: NodesSnapshot = {
+  tunables: NodesSnapshot['tunables'],
+): Omit<NodesSnapshot, 'nodes'> {
+  const { openedAt, wanted } = breaker
+  return {
     format: FORMAT,
-    breaker,
+    breaker: { openedAt, wanted: wanted.map(([node, at]) => [node, at]) },
     tunables,
-    nodes: nodes.map((node) => {
-      const { configuration, context, devices, tenants, holdings, leaving, ...rest } = node
-      const { policy: _policy, ...remembered } = context
-      return {
-        ...rest,
-        word: configuration.word,
-        context: remembered,
-        devices: [...devices.values()],
-        tenants: [...tenants],
-        holdings: [...holdings],
-        leaving: [...leaving],
-        deadlines: deadlineKinds.map((kind) => {
-          const due = deadlines.due(deadlineKey(node.slot, kind))
-          return Number.isFinite(due) ? due : null
-        }),
-      }
+  }
+}
+
+/** One node. Not detached: it is written as text at once. */
+export function nodeRow(node: NodeRecord, due: Deadlines): NodeRow {
+  const { configuration, context, devices, tenants, holdings, leaving, ...rest } = node
+  const { policy: _policy, ...remembered } = context
+  return {
+    ...rest,
+    word: configuration.word,
+    context: remembered,
+    devices: [...devices.values()],
+    tenants: [...tenants],
+    holdings: [...holdings],
+    leaving: [...leaving],
+    deadlines: deadlineKinds.map((kind) => {
+      const at = due.due(deadlineKey(node.slot, kind))
+      return Number.isFinite(at) ? at : null
     }),
   }
-  return JSON.parse(JSON.stringify(snapshot))
 }
 
 /** Reads a snapshot; `add` gets each node with its deadlines by kind. Throws HEALTH_SNAPSHOT_FORMAT. */

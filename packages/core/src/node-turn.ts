@@ -106,6 +106,7 @@ export class Turn {
   readonly deadlines: Deadlines
   readonly nodes: ReadonlyMap<string, NodeRecord>
   readonly breaker: BreakerState
+  readonly #keeper: ((node: NodeRecord) => void) | null
 
   constructor(
     at: number,
@@ -115,6 +116,7 @@ export class Turn {
       readonly deadlines: Deadlines
       readonly nodes: ReadonlyMap<string, NodeRecord>
       readonly breaker: BreakerState
+      readonly keeper: ((node: NodeRecord) => void) | null
     },
   ) {
     this.at = at
@@ -123,6 +125,12 @@ export class Turn {
     this.deadlines = store.deadlines
     this.nodes = store.nodes
     this.breaker = store.breaker
+    this.#keeper = store.keeper
+  }
+
+  /** A node that the fact is not about is about to change. */
+  touch(node: NodeRecord): void {
+    this.#keeper?.(node)
   }
 
   get policy(): NodePolicy {

@@ -42,7 +42,7 @@ import {
   type NodeEvidence,
   type NodeView,
 } from './node-view.ts'
-import { readNodes, writeNodes } from './node-snapshot.ts'
+import { nodeRow, nodesHead, readNodes } from './node-snapshot.ts'
 
 export type { NodePlace } from './node-place.ts'
 export type { NodeEffect, NodesEnv, NodesStep } from './node-turn.ts'
@@ -67,6 +67,8 @@ export class Nodes {
   #breaker: BreakerState = createBreaker()
   /** What the configuration judges nodes by; null: nothing was said, the fleet's own policy counts. Set by the owner. */
   tunables: Readonly<Record<string, unknown>> | null = null
+  /** An incremental snapshot wants to see a node before it changes. */
+  keeper: ((node: NodeRecord) => void) | null = null
 
   /** `seed`: nothing about nodes is left to chance today; it is here so that a rule that draws can be added. */
   constructor(_options: { readonly seed: number } = { seed: 0 }) {
@@ -108,6 +110,7 @@ export class Nodes {
     if (node === undefined) return
     const old = this.#home(runner)
     if (old !== undefined) this.#leave(runner, old)
+    this.keeper?.(node)
     if (node.id !== LOCAL) this.#homes.set(runner, node)
     node.tenants.add(runner)
     if (place.devices.length > 0) node.holdings.set(runner, place.devices)
@@ -117,6 +120,7 @@ export class Nodes {
   vacate(runner: string, at: number, env: NodesEnv, seq = 0): NodesStep {
     const node = this.#home(runner)
     if (node === undefined) return NOTHING
+    this.keeper?.(node)
     for (const uuid of node.holdings.get(runner) ?? []) {
       const device = node.devices.get(uuid)
       if (device !== undefined) device.left = { runner, at }
@@ -179,7 +183,21 @@ export class Nodes {
 
   /** Everything, as JSON. */
   snapshot(): unknown {
-    return writeNodes([...this.#nodes.values()], this.#breaker, this.#deadlines, this.tunables)
+    const { head, nodes, write } = this.parts()
+    return JSON.parse(JSON.stringify({ ...head, nodes: nodes.map(write) }))
+  }
+
+  /** The same in parts, for one that is written bit by bit: what `write` gives of a node is to be turned into text at once. */
+  parts(): {
+    readonly head: object
+    readonly nodes: readonly NodeRecord[]
+    readonly write: (node: NodeRecord) => object
+  } {
+    return {
+      head: nodesHead(this.#breaker, this.tunables),
+      nodes: [...this.#nodes.values()],
+      write: (node) => nodeRow(node, this.#deadlines),
+    }
   }
 
   /** The nodes as they were. Throws HEALTH_SNAPSHOT_FORMAT for what is not a snapshot of nodes. */
@@ -208,6 +226,7 @@ export class Nodes {
   }
 
   #leave(runner: string, node: NodeRecord): void {
+    this.keeper?.(node)
     this.#homes.delete(runner)
     node.tenants.delete(runner)
     node.holdings.delete(runner)
@@ -219,6 +238,7 @@ export class Nodes {
       deadlines: this.#deadlines,
       nodes: this.#nodes,
       breaker: this.#breaker,
+      keeper: this.keeper,
     })
   }
 
@@ -249,6 +269,7 @@ export class Nodes {
   }
 
   #forget(node: NodeRecord): void {
+    this.keeper?.(node)
     this.#nodes.delete(node.id)
     for (const kind of deadlineKinds) this.#deadlines.clear(deadlineKey(node.slot, kind))
   }
@@ -261,6 +282,7 @@ export class Nodes {
     }
     const node = this.#find(turn, event)
     if (typeof node === 'string') return node
+    this.keeper?.(node)
     switch (event.type) {
       case 'gpu.sampled':
         sampled(turn, node, event.devices)
@@ -296,13 +318,11 @@ export class Nodes {
     turn.seq = 0
     for (let due = this.#deadlines.nextDue(); due <= at; due = this.#deadlines.nextDue()) {
       const key = this.#deadlines.top()
+      const node = this.#slots[Math.floor(key / deadlineKinds.length)]!
+      this.keeper?.(node)
       this.#deadlines.clear(key)
       turn.at = due
-      this.#due(
-        turn,
-        this.#slots[Math.floor(key / deadlineKinds.length)]!,
-        deadlineKinds[key % deadlineKinds.length]!,
-      )
+      this.#due(turn, node, deadlineKinds[key % deadlineKinds.length]!)
     }
     turn.at = at
     turn.seq = seq

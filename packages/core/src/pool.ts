@@ -3,7 +3,7 @@
  * as events told it, so that a replay sizes the pool the same way.
  */
 import { NO_RUNNER, Fleet, type AppRecord, type RunnerHandle } from './state.ts'
-import { armApp } from './give.ts'
+import { armApp, touchPlace } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 import { bury, fill, forget, open, over, staying, toldTarget } from './successor.ts'
@@ -26,6 +26,7 @@ function roll(fleet: Fleet, app: AppRecord): void {
   }
   const { serving } = traits(place.current!.configuration)
   if (serving) {
+    touchPlace(fleet, place)
     place.handover = { reason: 'replaced', rule: 'pool.replaced' }
     fill(fleet, app, place)
   } else

@@ -20,29 +20,35 @@ import {
 import type { RunnerContext } from './runner.ts'
 import { traits } from './word.ts'
 import {
+  appHead,
   type AppRow,
   FORMAT,
-  type RunnerRow,
-  type Snapshot,
-  appRow,
+  formerHead,
   header,
   pick,
-  plain,
+  placeRow,
   plainApp,
   runnerRow,
+  type RunnerRow,
+  type Snapshot,
+  usual,
+  usualPlace,
 } from './snapshot-row.ts'
+
+const names = Object.keys(usual) as (keyof typeof usual)[]
 
 /** The whole fleet as plain JSON data. */
 export function snapshot(fleet: Fleet): Snapshot {
   return {
     ...header(fleet),
-    apps: [...fleet.apps.values()].map((app) =>
-      appRow(
-        fleet,
-        app,
-        app.runners.map((runner) => runnerRow(fleet, runner)),
-      ),
-    ),
+    former: Array.from(fleet.former.values(), (app) => ({ ...formerHead(app), gone: app.gone })),
+    nodes: fleet.nodes.snapshot(),
+    apps: Array.from(fleet.apps.values(), (app) => ({
+      ...appHead(fleet, app),
+      gone: [...app.gone],
+      places: app.places.map(placeRow),
+      runners: app.runners.map((runner) => runnerRow(fleet, runner)),
+    })),
   }
 }
 
@@ -75,7 +81,7 @@ export function restore(json: unknown): Fleet {
   fleet.shuttingDown = saved.shuttingDown
   for (const [key, n] of saved.alerted) fleet.alerted.set(key, n)
   for (let slot = 0; slot < saved.slots; slot++) fleet.owners.push(null)
-  fleet.freeSlots.push(...saved.freeSlots)
+  for (const slot of saved.freeSlots) fleet.freeSlots.push(slot)
   for (const app of saved.former) fleet.former.set(app.id, app)
   for (const row of saved.apps) restoreApp(fleet, row)
   limitProbes(fleet)
@@ -103,19 +109,22 @@ function restoreApp(fleet: Fleet, row: AppRow): void {
   app.gone.push(...row.gone)
   const places = new Map<number, Place>()
   for (const saved of row.places) {
-    const place = new Place(saved.number, saved.url)
-    Object.assign(
-      place,
-      pick(saved, ['lost', 'established', 'ready', 'refused', 'out', 'handover']),
-    )
+    const place = new Place(saved.number, saved.url ?? null)
+    place.lost = saved.lost ?? usualPlace.lost
+    place.established = saved.established ?? usualPlace.established
+    place.ready = saved.ready ?? usualPlace.ready
+    place.refused = saved.refused ?? usualPlace.refused
+    place.out = saved.out ?? usualPlace.out
+    place.handover = saved.handover ?? usualPlace.handover
     places.set(place.number, place)
     app.places.push(place)
     if (place.established) app.established++
     if (place.out) app.outs++
   }
-  for (const saved of row.runners) restoreRunner(fleet, app, saved, places)
-  const find = (id: string | null): RunnerRecord | null =>
-    id === null ? null : (fleet.runners.get(id) ?? null)
+  const { context } = runnerTable.start({ policy })
+  for (const saved of row.runners) restoreRunner(fleet, app, saved, places, context)
+  const find = (id: string | null | undefined): RunnerRecord | null =>
+    id === null || id === undefined ? null : (fleet.runners.get(id) ?? null)
   for (const saved of row.places) {
     const place = places.get(saved.number)!
     place.current = find(saved.current)
@@ -141,10 +150,11 @@ function restoreRunner(
   app: AppRecord,
   row: RunnerRow,
   places: ReadonlyMap<number, Place>,
+  unborn: RunnerContext,
 ): void {
-  const context = { ...row.context, policy: app.policy } as Writable<RunnerContext>
+  const context: Writable<RunnerContext> = { ...unborn, ...row.context }
   // A place may be closed while its runner is still ending.
-  const place = places.get(row.place) ?? new Place(row.place, row.fixedUrl)
+  const place = places.get(row.place) ?? new Place(row.place, row.fixedUrl ?? null)
   const runner = new RunnerRecord(
     row.slot as RunnerHandle,
     row.id,
@@ -152,9 +162,11 @@ function restoreRunner(
     place,
     runnerTable.find(row.word),
     context,
-    row.since,
+    0,
   )
-  Object.assign(runner, pick(row, plain))
+  const fields: Record<string, unknown> = runner as never
+  for (const name of names) if (name in row) fields[name] = row[name]
+  if (row.devices !== undefined) runner.devices = row.devices
   fleet.owners[runner.slot] = runner
   fleet.runners.set(runner.id, runner)
   app.runners.push(runner)
@@ -169,42 +181,4 @@ function restoreRunner(
   if (heartbeat !== null && heartbeat !== undefined) fleet.rare.set(runner.slot * 3, heartbeat)
   if (exclusive !== null && exclusive !== undefined) fleet.rare.set(runner.slot * 3 + 1, exclusive)
   if (handover !== null && handover !== undefined) fleet.rare.set(runner.slot * 3 + 2, handover)
-}
-
-/** Writes a snapshot in slices, so that no pause grows with the fleet; the result is the fleet at the moment it began. */
-export interface SnapshotWriter {
-  /** Writes up to `rows` more runners; the whole when done, else null. */
-  slice(rows: number): Snapshot | null
-}
-
-/** Begins an incremental snapshot. Runners that `step` changes meanwhile are written first, as they were. */
-export function beginSnapshot(fleet: Fleet): SnapshotWriter {
-  const head = header(fleet)
-  const apps = [...fleet.apps.values()]
-  const heads = apps.map((app) => appRow(fleet, app, []))
-  const members = apps.map((app) => app.runners.slice())
-  const rows: RunnerRow[][] = apps.map(() => [])
-  /** Rows of runners that changed before their turn, as they were. */
-  const early = new Map<RunnerRecord, RunnerRow>()
-  const save = (runner: RunnerRecord): void => {
-    if (!early.has(runner)) early.set(runner, runnerRow(fleet, runner))
-  }
-  let at = 0
-  fleet.onChange = save
-  return {
-    slice(count) {
-      for (let left = count; at < members.length;) {
-        const [list, done] = [members[at]!, rows[at]!]
-        while (done.length < list.length && left > 0) {
-          const runner = list[done.length]!
-          done.push(early.get(runner) ?? runnerRow(fleet, runner))
-          left--
-        }
-        if (done.length < list.length) return null
-        at++
-      }
-      if (fleet.onChange === save) fleet.onChange = null
-      return { ...head, apps: heads.map((app, i) => ({ ...app, runners: rows[i]! })) }
-    },
-  }
 }

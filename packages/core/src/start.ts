@@ -123,13 +123,13 @@ export function grantStarts(fleet: Fleet, app: AppRecord): void {
       app.due.start = app.nextStartAt
       break
     }
+    touch(fleet, runner)
     if (runner.fixedUrl === null && !seatOnNode(fleet, runner)) {
       runner.place.refused = runner.place.next === runner
       if (!(app.due.start > fleet.now)) app.due.start = fleet.now + app.policy.noCapacityMs
       break
     }
     next++
-    touch(fleet, runner)
     runner.grantedAt = fleet.now
     if (app.fails > 0) app.trial = runner
     else if (app.releasing)

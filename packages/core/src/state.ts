@@ -168,6 +168,13 @@ export type EscalationEvidence = Extract<NodeEffect, { type: 'evidence' }>
 export const takeEvidence = (fleet: Fleet): readonly EscalationEvidence[] =>
   fleet.evidence.splice(0)
 
+/** Who keeps what changes as it was. */
+export interface Keeper {
+  /** The runner, and the place it is of, are about to change. */
+  runner(runner: RunnerRecord): void
+  place(place: Place): void
+}
+
 /** The fleet: advanced in place by `step`, by one owner. Its value is `snapshot(fleet)`. */
 export class Fleet {
   readonly seed: number
@@ -219,8 +226,8 @@ export class Fleet {
   /** Apps of which only the guards may allow more than they did. */
   readonly guarded = new Set<AppRecord>()
   event: HealthEvent | null = null
-  /** An incremental snapshot wants to see a runner before it changes. */
-  onChange: ((runner: RunnerRecord) => void) | null = null
+  /** An incremental snapshot wants to see what changes before it does. */
+  keeper: Keeper | null = null
   /** A what-if listens to what each runner's machine is told, before it moves. */
   onTell: ((runner: RunnerRecord, verdict: Verdict) => void) | null = null
   /** Live load: slots taken, who waits. Not part of the value. */

@@ -12,6 +12,7 @@ import {
   Place,
   type RunnerHandle,
 } from './state.ts'
+import { touch, touchPlace } from './give.ts'
 import { leaveNode } from './node-bond.ts'
 import type { Policy } from './policy.ts'
 import { limitProbes } from './probe.ts'
@@ -125,6 +126,7 @@ function drop(app: AppRecord, place: Place): void {
 /** Gives a vacant place its successor, hands over to one that is ready, or closes the place. */
 export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
   if (!app.places.includes(place)) return
+  touchPlace(fleet, place)
   const { current } = place
   if (place.next !== null && over(place.next)) {
     place.next = null
@@ -196,6 +198,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
 /** Takes a runner that is gone off the books, or begins the next life of an adopted server. */
 export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
   const { context, place } = runner
+  touch(fleet, runner)
   if (place.url !== null && app.places.includes(place) && !app.removed && !fleet.shuttingDown) {
     const next = runnerTable.start({ policy: app.policy })
     const stable = runner.readyAt >= 0 && runner.since - runner.readyAt >= app.policy.stableMs

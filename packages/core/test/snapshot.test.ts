@@ -79,14 +79,69 @@ test('in slices it is the fleet at the moment it began, whatever happens meanwhi
   const stage = ready(10)
   const before = JSON.stringify(snapshot(stage.fleet))
   const writer = beginSnapshot(stage.fleet)
-  expect(writer.slice(2)).toBeNull()
+  let text = writer.piece(4) ?? ''
+  expect(() => beginSnapshot(stage.fleet)).toThrow(/close it first/)
   stage.end('server_error', 9)
   stage.exit(8)
   stage.configure({ keepAliveSeconds: 5 })
   stage.run(40)
   // Those that changed meanwhile were written before they did.
-  const whole = writer.slice(3) ?? writer.slice(100)
-  expect(JSON.stringify(whole) === before).toBe(true)
+  for (let piece: string | null = ''; piece !== null; piece = writer.piece(3)) text += piece
+  expect(text === before).toBe(true)
+})
+
+test('nodes that change while it is written are written as they were', () => {
+  const stage = ready(2)
+  const configure = (node: string, devices: readonly string[]): void =>
+    void stage.tell({
+      type: 'node.configured',
+      node,
+      devices,
+      canReset: true,
+      canReboot: true,
+      canValidate: false,
+    })
+  const sample = (node: string, temperatureC: number): void =>
+    void stage.tell({
+      type: 'gpu.sampled',
+      node,
+      devices: [{ uuid: `GPU-${node}`, index: 0, temperatureC }],
+    })
+  for (const node of ['a', 'b', 'c']) {
+    configure(node, [`GPU-${node}`])
+    sample(node, 50)
+  }
+  const before = JSON.stringify(snapshot(stage.fleet))
+  const writer = beginSnapshot(stage.fleet)
+  let text = writer.piece(1) ?? ''
+  sample('b', 60)
+  stage.tell({ type: 'order.cordon', node: 'c', by: 'me' })
+  configure('d', ['GPU-d'])
+  stage.exit(1)
+  stage.run(60)
+  for (let piece: string | null = ''; piece !== null; piece = writer.piece(1)) {
+    text += piece
+    sample('a', 50 + (text.length % 7))
+  }
+  expect(text === before).toBe(true)
+  expect(JSON.stringify(snapshot(restore(JSON.parse(text)))) === before).toBe(true)
+})
+
+test('one that is given up keeps nothing, and the next one may begin', () => {
+  const stage = ready(2)
+  const writer = beginSnapshot(stage.fleet)
+  writer.piece(1)
+  writer.close()
+  expect([stage.fleet.keeper, stage.fleet.nodes.keeper, writer.piece(9)]).toEqual([
+    null,
+    null,
+    null,
+  ])
+  const next = beginSnapshot(stage.fleet)
+  writer.close()
+  expect(stage.fleet.keeper).not.toBeNull()
+  const whole = JSON.stringify(snapshot(stage.fleet))
+  expect(next.piece(1_000)).toBe(whole)
 })
 
 test('the order of those that are held survives', () => {

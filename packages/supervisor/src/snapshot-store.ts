@@ -5,7 +5,6 @@
 import { open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HealthError } from '@health/core'
-import { jsonPieces } from './json-pieces.ts'
 import type { WallSegment } from './wall-history.ts'
 
 const FORMAT = 1
@@ -23,16 +22,16 @@ export interface StoredSnapshot {
   readonly fleet: unknown
 }
 
-/** Gives the fleet in slices; null until it is whole. */
-export interface SliceWriter {
-  slice(rows: number): unknown
+/** Gives the fleet as JSON text, piece by piece; null when all was given. */
+export interface PieceWriter {
+  piece(rows: number): string | null
 }
 
 /** Options of {@link SnapshotStore}. */
 export interface SnapshotStoreOptions {
   readonly folder: string
   readonly warn: (text: string) => void
-  /** Runners per turn; default 1024. */
+  /** Runners per turn; default 500: about a millisecond of work. */
   readonly rows?: number
 }
 
@@ -100,32 +99,29 @@ export class SnapshotStore {
   }
 
   /** Writes a snapshot; resolves when it is on disk under its name, rejects with what the disk says and leaves nothing. */
-  write(meta: Omit<StoredSnapshot, 'fleet'>, fleet: SliceWriter): Promise<void> {
+  write(meta: Omit<StoredSnapshot, 'fleet'>, fleet: PieceWriter): Promise<void> {
     const written = this.#writing.then(() => this.#write(meta, fleet))
     this.#writing = written.catch(() => {})
     return written
   }
 
-  async #write(meta: Omit<StoredSnapshot, 'fleet'>, slices: SliceWriter): Promise<void> {
-    const rows = this.#options.rows ?? 1_024
-    let fleet = slices.slice(rows)
-    while (fleet === null) {
-      await turn()
-      fleet = slices.slice(rows)
-    }
+  async #write(meta: Omit<StoredSnapshot, 'fleet'>, fleet: PieceWriter): Promise<void> {
+    const rows = this.#options.rows ?? 500
     const path = join(this.#options.folder, `${String(this.#next++).padStart(8, '0')}.json`)
     const half = `${path}.tmp`
     try {
       const file = await open(half, 'w', 0o600)
       try {
-        let text = ''
-        for (const piece of jsonPieces({ format: FORMAT, ...meta, fleet })) {
+        let text = `${JSON.stringify({ format: FORMAT, ...meta }).slice(0, -1)},"fleet":`
+        for (let piece = fleet.piece(rows); piece !== null; piece = fleet.piece(rows)) {
           text += piece
-          if (text.length < CHUNK) continue
-          await file.appendFile(text)
-          text = ''
+          if (text.length < CHUNK) await turn()
+          else {
+            await file.appendFile(text)
+            text = ''
+          }
         }
-        await file.appendFile(`${text}\n`)
+        await file.appendFile(`${text}}\n`)
         await file.sync()
       } finally {
         await file.close()

@@ -56,7 +56,10 @@ export class Snapshotter {
     const writer = beginSnapshot(fleet)
     const done = ready
       .then(() => store.write({ seq, at, wall }, writer))
-      .finally(() => (this.#busy = null))
+      .finally(() => {
+        writer.close()
+        this.#busy = null
+      })
     this.#busy = done
     return { seq, at, done }
   }

@@ -11,9 +11,12 @@ const make = (path: string): { store: SnapshotStore; warnings: string[] } => {
     warnings,
   }
 }
-const slices = (fleet: unknown, after = 0) => {
-  let calls = 0
-  return { slice: () => (calls++ < after ? null : fleet) }
+/** A fleet as text, in this many pieces. */
+const slices = (fleet: unknown, count = 1) => {
+  const text = JSON.stringify(fleet)
+  const size = Math.ceil(text.length / count)
+  let at = 0
+  return { piece: () => (at >= text.length ? null : text.slice(at, (at += size))) }
 }
 const meta = (seq: number): Omit<StoredSnapshot, 'fleet'> => ({ seq, at: seq * 10, wall: [[0, 5]] })
 
@@ -73,11 +76,9 @@ test('a write that fails leaves the old ones and nothing else', async () => {
   const { store } = make(path)
   await store.write(meta(1), slices({}))
   const broken = {
-    slice: () => ({
-      get rows(): never {
-        throw new Error('gone')
-      },
-    }),
+    piece: (): never => {
+      throw new Error('gone')
+    },
   }
   await expect(store.write(meta(2), broken)).rejects.toThrow('gone')
   expect(readdirSync(path)).toEqual(['00000001.json'])
