@@ -72,13 +72,15 @@ function weather(results) {
   return `> **The machine was busy.** Other programs took more than ${BUSY_CORES} cores beside ${list.join(', ')}. Numbers of these are weak, a goal missed there may hold on a quiet machine, and one met may not.`
 }
 
+const quoted = (word) => (/[^\w./,=-]/.test(word) ? `'${word}'` : word)
+
 function sectionOf({ file, args, helpers, seconds, foreign, failed, text }) {
   const parts =
     helpers.length === 0 ? '' : `\n\nWith ${helpers.map((one) => `\`${one}\``).join(', ')}.`
   const told = failed ? '**It failed on this machine.**\n\n' : ''
   return `## ${file}
 
-\`${['node', file, ...args].join(' ')}\`, ${seconds.toFixed(0)} s, others took ${foreign.toFixed(2)} cores.${parts}
+\`${['node', file, ...args.map(quoted)].join(' ')}\`, ${seconds.toFixed(0)} s, others took ${foreign.toFixed(2)} cores.${parts}
 
 ${told}\`\`\`text
 ${text}
