@@ -108,6 +108,11 @@ export class Attempt implements Receiver {
     this.#limit = policy?.requestTimeoutMs
   }
 
+  /** True once it was settled. */
+  get over(): boolean {
+    return this.#over
+  }
+
   /** When it was sent, in ms of observed time. */
   get startedAt(): number {
     return this.#startedAt

@@ -94,7 +94,7 @@ export class DirectCall implements Waiter, Sink {
     const request = this.#request
     if (hasBody(request)) {
       this.#body = limitBody(request, this.#gateway.config().limits.bodyBytes)
-      this.#watch()
+      watchSoon(this)
     }
     if (request.headers.expect !== undefined) this.#response.writeContinue()
     const headers = forwardHead(request.rawHeaders, {
@@ -260,6 +260,11 @@ export class DirectCall implements Waiter, Sink {
     return this.#body !== null && !this.#request.complete && this.#request.readableLength === 0
   }
 
+  /** Begins to watch a body that is still not here. */
+  watchBody(): void {
+    if (this.#attempt?.over !== true && !this.#request.complete) this.#watch()
+  }
+
   #watch(): void {
     this.#stall ??= watchStall(
       this.#gateway.lanes,
@@ -320,6 +325,16 @@ export class DirectCall implements Waiter, Sink {
     if (this.#body !== null && !this.#request.complete) this.#attempt?.abandon()
     else this.#attempt?.leave()
   }
+}
+
+/** Most bodies are here before this turn of the loop ends: only the others are worth a watch. */
+const young: DirectCall[] = []
+
+function watchSoon(call: DirectCall): void {
+  if (young.push(call) > 1) return
+  setImmediate(() => {
+    for (const one of young.splice(0)) one.watchBody()
+  })
 }
 
 /** Whether a request announces a body; an announced length of 0 is none. */

@@ -15,7 +15,7 @@ export function lingerAfterAnswers(server: Server, lanes: Lanes): void {
     const { headers, socket } = request
     if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)
       return
-    response.once('prefinish', () => {
+    response.on('prefinish', () => {
       if (request.complete || socket.destroyed) return
       // Node closes both ways after an answer that says `connection: close`; ours only.
       socket.destroySoon = () => {
