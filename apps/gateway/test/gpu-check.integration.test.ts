@@ -1,14 +1,15 @@
 // The sample check of examples/gpu-check.py: what it says on a machine without a GPU, and against stand-ins of the CUDA driver and of
 // PyTorch that are right, wrong, broken or do not come back. No test here ever saw a device.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createCommandPort } from '@health/gpu'
 import { SystemClock } from '@health/testkit'
-import { root } from './gateway-process.ts'
+import { call, root, until } from './gateway-process.ts'
+import { GpuScene } from './gpu-scene.ts'
 
 const program = join(root, 'apps/gateway/examples/gpu-check.py')
 const here = (name: string): string => fileURLToPath(new URL(`./${name}`, import.meta.url))
@@ -157,4 +158,59 @@ describe.skipIf(missing !== null)('the sample check', () => {
       detail: expect.stringContaining(detail),
     })
   })
+
+  test('as an app’s invasive check it runs when the device is free, and a wrong result ends the runner', async () => {
+    await using scene = new GpuScene()
+    const broken = scene.path('broken')
+    // The device breaks when the test says so: the stand-in reads its mode from a wrapper that looks.
+    writeFileSync(
+      scene.path('check.sh'),
+      `#!/bin/sh\n[ -e ${broken} ] && export CUDA_STUB=wrong\nexport LD_LIBRARY_PATH=${folder}\nexec python3 -B ${program} ${small.join(' ')} --with driver\n`,
+      { mode: 0o755 },
+    )
+    scene.configure(
+      { source: 'none' },
+      {
+        app: {
+          command: ['node', here('gpu-runner.mjs')],
+          env: { CHECK: JSON.stringify([scene.path('check.sh')]) },
+          minConcurrency: 1,
+          healthCheck: { path: '/health', callRegularly: false, timeoutSeconds: 20 },
+        },
+      },
+    )
+    await scene.start()
+    const runners = async (): Promise<{ id: string; state: string; inFlight: number }[]> =>
+      (await call(scene.url, '/v1/runners')).value.runners
+    const [first] = await until(runners, (all) => all[0]?.state === 'ready')
+    const log = (): string => readFileSync(scene.path(`data/logs/${first!.id}.log`), 'utf8')
+    const check = async (): Promise<void> => {
+      const asked = await call(scene.url, `/v1/runners/${first!.id}/check`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"manual":true}',
+      })
+      expect(asked.status).toBe(202)
+    }
+    // A request is under way: the check waits until the device is free.
+    const request = call(scene.url, '/run/gpu/app?ms=1500', { method: 'POST' })
+    await until(runners, (all) => all[0]?.inFlight === 1)
+    await check()
+    expect((await request).status).toBe(200)
+    await until(
+      () => Promise.resolve(log()),
+      (text) => text.includes('check beside'),
+    )
+    expect(log()).toMatch(/check beside 0 requests: exit 0, passed: 2 devices by the driver\n/)
+    expect((await runners())[0]).toMatchObject({ id: first!.id, state: 'ready' })
+
+    writeFileSync(broken, '')
+    await check()
+    const ended = await until(
+      async () => (await call(scene.url, `/v1/runners/${first!.id}`)).value,
+      ({ state }) => state === 'terminated',
+    )
+    expect(ended).toMatchObject({ reason: 'manual_health_check_failed' })
+    expect(log()).toMatch(/exit 1, wrong result on device 0 \(Stub A\), round 3/)
+  }, 120_000)
 })
