@@ -18,7 +18,7 @@ const short = (value) =>
   Math.abs(value) >= 1000
     ? Math.round(value).toLocaleString('en')
     : Number(value.toPrecision(3)).toString()
-const line = (cells) => `| ${cells.join(' | ')} |`
+const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 
 /** Whether a goal like `≤ 1.10` holds, for ours ÷ theirs or for ours alone; `–` without one. */
 export function verdict({ ours, theirs, goal }) {
@@ -74,13 +74,15 @@ function weather(results) {
 
 const quoted = (word) => (/[^\w./,=-]/.test(word) ? `'${word}'` : word)
 
-function sectionOf({ file, args, helpers, seconds, foreign, failed, text }) {
+const dayAndTime = (iso) => iso.slice(0, 16).replace('T', ' ')
+
+function sectionOf({ at, file, args, helpers, seconds, foreign, failed, text }) {
   const parts =
     helpers.length === 0 ? '' : `\n\nWith ${helpers.map((one) => `\`${one}\``).join(', ')}.`
   const told = failed ? '**It failed on this machine.**\n\n' : ''
   return `## ${file}
 
-\`${['node', file, ...args.map(quoted)].join(' ')}\`, ${seconds.toFixed(0)} s, others took ${foreign.toFixed(2)} cores.${parts}
+\`${['node', file, ...args.map(quoted)].join(' ')}\`, ${dayAndTime(at)} UTC, ${seconds.toFixed(0)} s, others took ${foreign.toFixed(2)} cores.${parts}
 
 ${told}\`\`\`text
 ${text}
@@ -89,7 +91,8 @@ ${text}
 }
 
 /** The whole page. */
-export function pageOf(root, results, begun) {
+export function pageOf(root, results) {
+  const begun = results.map(({ at }) => at).toSorted()[0] ?? ''
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`
   const rows = results.flatMap((one) => one.rows)
   const missed = rows.filter((row) => verdict(row) === '**missed**').length
@@ -100,7 +103,7 @@ export function pageOf(root, results, begun) {
 Made by \`npm run bench -- --write\`; not written by hand. What counts are ratios within one run, and CPU time: whoever is compared takes turns in short rounds, so that
 other work on the machine hits all alike. \`npm run bench -- NAME\` runs one benchmark with its own options, for longer and steadier numbers.
 
-- ${begun.toISOString().slice(0, 16).replace('T', ' ')} UTC; ${machine}; ${took.toFixed(0)} minutes
+- ${dayAndTime(begun)} UTC; ${machine}; ${took.toFixed(0)} minutes
 - ${versions(root).join(', ')}
 
 ${weather(results)}

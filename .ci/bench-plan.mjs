@@ -162,7 +162,7 @@ export const plan = [
     ],
   },
   { file: 'packages/prober/bench/prober.ts', args: [] },
-  { file: 'packages/realtime/bench/channel.ts', args: ['1000', '1'] },
+  { file: 'packages/realtime/bench/channel.ts', args: ['1000', '3'] },
   {
     file: 'packages/supervisor/bench/supervisor.ts',
     args: ['10000'],

@@ -1,9 +1,10 @@
 // `npm run bench`: runs every benchmark in a quick mode, one after the other, and prints one table of what was measured beside what.
-// `--write` makes docs/performance.md of it, `--list` only says which there are. Started by boot.mjs with the Node that runs TypeScript.
+// `--write` makes docs/performance.md of it; with names it measures these again and takes the others as they were measured last.
+// `--list` only says which there are. Started by boot.mjs with the Node that runs TypeScript.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { benchFiles, helpersOf, strangers } from './bench-files.mjs'
 import { BUSY_CORES, sampleOthers, watchOthers } from './bench-load.mjs'
@@ -69,12 +70,12 @@ if (options.includes('--list')) {
   process.stdout.write(`${plan.map(({ file }) => file).join('\n')}\n`)
   process.exit(unknown.length > 0 ? 1 : 0)
 }
-const begun = new Date()
 const files = benchFiles(root)
 const results = []
 for (const one of plan) {
   if (names.length > 0 && !names.some((word) => one.file.includes(word))) continue
-  results.push({ ...(await run(one)), helpers: helpersOf(root, one.file, files) })
+  const at = new Date().toISOString()
+  results.push({ at, ...(await run(one)), helpers: helpersOf(root, one.file, files) })
 }
 process.stdout.write(`\n${tableOf(results.flatMap(({ rows }) => rows))}\n`)
 const busy = results.filter(({ foreign }) => foreign > BUSY_CORES)
@@ -82,10 +83,22 @@ if (busy.length > 0)
   process.stdout.write(`the machine was busy: ${busy.map(({ file }) => file).join(', ')}\n`)
 const failed = results.filter((one) => one.failed)
 for (const { file } of failed) process.stdout.write(`failed: ${file}\n`)
-// A page of some of them would say that there are no others.
-if (options.includes('--write') && names.length === 0) {
+if (options.includes('--write')) writePage()
+process.exitCode = failed.length > 0 || unknown.length > 0 ? 1 : 0
+
+function writePage() {
+  const kept = join(root, 'node_modules', '.cache', 'bench-results.json')
+  const before = names.length > 0 && existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : []
+  const whole = plan.flatMap(({ file }) =>
+    [...results, ...before].filter((one) => one.file === file).slice(0, 1),
+  )
+  mkdirSync(dirname(kept), { recursive: true })
+  writeFileSync(kept, JSON.stringify(whole))
+  if (whole.length < plan.length) {
+    process.stderr.write('not written: some were never measured here\n')
+    return
+  }
   const page = join(root, 'docs', 'performance.md')
-  writeFileSync(page, pageOf(root, results, begun))
+  writeFileSync(page, pageOf(root, whole))
   spawnSync(join(root, 'node_modules', '.bin', 'oxfmt'), [page], { stdio: 'inherit' })
 }
-process.exitCode = failed.length > 0 || unknown.length > 0 ? 1 : 0
