@@ -18,7 +18,8 @@ export function createAlerts(
 ): (alert: Alert) => void {
   const told = new Map<string, number>()
   return (alert) => {
-    const key = `${alert.name} ${alert.subject.kind} ${alert.subject.id}`
+    const { name, subject, about = '' } = alert
+    const key = `${name} ${subject.kind} ${subject.id} ${about}`
     const last = told.get(key)
     if (last !== undefined && now() - last < repeatMs()) return
     // Set again at the end, so that the first key is always the one told longest ago.

@@ -232,6 +232,25 @@ describe('alerts', () => {
   })
 })
 
+test('another trouble of the same node is another alert; its repetition is none', () => {
+  const told: string[] = []
+  const hear = createAlerts(
+    () => 0,
+    () => 600_000,
+    ({ text }) => told.push(text),
+  )
+  for (const about of ['temp.high GPU-0', 'xid.999 GPU-3', 'temp.high GPU-0', undefined, undefined])
+    hear({
+      type: 'alert',
+      id: 'x',
+      name: 'node.suspect',
+      subject: { kind: 'node', id: 'n' },
+      ...(about !== undefined && { about }),
+      text: about ?? 'the node',
+    })
+  expect(told).toEqual(['temp.high GPU-0', 'xid.999 GPU-3', 'the node'])
+})
+
 describe('a reload', () => {
   const config = (raw: unknown) =>
     resolveConfig(raw, '/x/health.config.yaml', {}, { env: {}, cwd: '/', caller: '/' })

@@ -107,7 +107,7 @@ export const commandShapes = {
     to: 'people',
     says: 'Tell somebody.',
     id: 'alert:NAME:KIND:ID:N',
-    fields: { name: 'text', subject: 'object', text: 'text' },
+    fields: { name: 'text', subject: 'object', about: 'text?', text: 'text' },
   },
   cordon: {
     to: 'telemetry',

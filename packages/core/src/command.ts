@@ -120,6 +120,8 @@ export type Command =
         readonly kind: 'app' | 'node' | 'request' | 'gateway' | 'runner'
         readonly id: string
       }
+      /** What it is about, where a subject may have several troubles at once: an alert is a repetition only when this is equal too. */
+      readonly about?: string
       readonly text: string
     })
   | (Order & {

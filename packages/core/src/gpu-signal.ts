@@ -92,7 +92,8 @@ export const signalTable = {
   },
   'ecc.uncorrected': {
     raised: 'the volatile count of uncorrected errors grew',
-    released: 'the count fell back (the driver was reloaded or the device reset)',
+    released:
+      'the count fell back (the driver was reloaded or the device reset); a node proves itself only with a count of 0',
     class: 'reset',
     doubt: true,
     cure: 'reset',

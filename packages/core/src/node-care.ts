@@ -84,7 +84,13 @@ function raiseDoubt(turn: Turn, node: NodeRecord, fault: Fault): void {
     { type: 'doubt.raised', at: turn.at },
     { rule: fault.rule, compared: fault.compared, seqs: [fault.seq] },
   )
-  if (news) turn.alert(node, 'node.suspect', `${where(node, fault)}: ${fault.rule}, ${fault.text}`)
+  if (news)
+    turn.alert(
+      node,
+      'node.suspect',
+      `${where(node, fault)}: ${fault.rule}, ${fault.text}`,
+      aboutOf(fault),
+    )
 }
 
 /** Asks the breaker for a rule, nobody for a person, and cordons. False: withheld. */
@@ -101,6 +107,7 @@ function mayLeave(turn: Turn, node: NodeRecord, fault: Fault): boolean {
         node,
         'node.cordoned',
         `${where(node, fault)} would be cordoned by ${fault.rule} (${fault.text}); the breaker forbids it${open}`,
+        `withheld ${aboutOf(fault)}`,
       )
       return false
     }
@@ -118,7 +125,12 @@ function cordon(turn: Turn, node: NodeRecord, fault: Fault, compared: Fault['com
     { type: 'cordon.granted', at: turn.at, by, held: false },
     { rule, compared, seqs: [fault.seq] },
   )
-  turn.alert(node, 'node.cordoned', `${where(node, fault)} was cordoned by ${by}: ${fault.text}`)
+  turn.alert(
+    node,
+    'node.cordoned',
+    `${where(node, fault)} was cordoned by ${by}: ${fault.text}`,
+    aboutOf(fault),
+  )
 }
 
 /** Records what a rule would have done, once per episode. */
@@ -271,7 +283,14 @@ function isProved(node: NodeRecord): boolean {
   if (node.sampledAt < 0) return true
   if (node.sampledAt < node.provingFrom || node.unknownAt !== null) return false
   const present = [...node.devices.values()].filter(({ absent, sample }) => sample && absent === 0)
-  return present.length >= (node.expects.length || node.count) && present.every(isSound)
+  if (present.length < (node.expects.length || node.count)) return false
+  return present.every((device) => isSound(device) && isHealed(node, device))
+}
+
+/** A reset clears the count of memory errors: one that is still there was not reset. */
+function isHealed(node: NodeRecord, { uuid, sample }: DeviceRecord): boolean {
+  const hurt = node.faults.some(({ rule, device }) => rule === 'ecc.uncorrected' && device === uuid)
+  return !hurt || (sample?.eccVolatileUncorrected ?? 0) === 0
 }
 
 function isSound({ memory, sample }: DeviceRecord): boolean {
@@ -341,6 +360,11 @@ export function calm(turn: Turn, node: NodeRecord, rule: string): void {
   const live = node.faults.some(({ because }) => because !== 'guard.dry_run')
   if (node.warnings.length === 0 && !live)
     turn.send(node, { type: 'doubt.cleared', at: turn.at }, { rule })
+}
+
+/** Which trouble of a node an alert is about. */
+function aboutOf({ signature, device }: Fault): string {
+  return device === null ? signature : `${signature} ${device}`
 }
 
 function where(node: NodeRecord, { device }: Fault): string {

@@ -153,7 +153,7 @@ function warn(turn: Turn, node: NodeRecord, warning: string, verdict: Verdict): 
   }
   if (!node.warnings.includes(warning)) node.warnings.push(warning)
   turn.send(node, { type: 'doubt.raised', at: turn.at }, { rule, compared })
-  turn.alert(node, 'node.suspect', `node ${node.id}, ${warning}: ${text}`)
+  turn.alert(node, 'node.suspect', `node ${node.id}, ${warning}: ${text}`, warning)
 }
 
 /** The runners on a device are judged: their device failed them. */
@@ -212,7 +212,12 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
   if (isTarget(node, device) || verdict.class === 'record') return null
   const text = `Xid ${event.xid}, ${verdict.meaning}`
   if (verdict.class === 'alert') {
-    turn.alert(node, 'node.suspect', `node ${node.id}, device ${device.uuid}: ${text}`)
+    turn.alert(
+      node,
+      'node.suspect',
+      `node ${node.id}, device ${device.uuid}: ${text}`,
+      `xid.${event.xid} ${device.uuid}`,
+    )
     return null
   }
   if (app)
@@ -302,6 +307,7 @@ function recoveryAnnounced(turn: Turn, node: NodeRecord, device: DeviceRecord, t
       node,
       'node.suspect',
       `node ${node.id}, device ${device.uuid}: Xid 154, recovery action changed, to what is not readable`,
+      `xid.${RECOVERY_XID} ${device.uuid}`,
     )
     return
   }

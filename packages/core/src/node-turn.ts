@@ -195,13 +195,14 @@ export class Turn {
     })
   }
 
-  /** Tells people. */
-  alert(node: NodeRecord, name: AlertName, text: string): void {
+  /** Tells people. `about`: the rule and the device, so that a second trouble of a node is no repetition of the first. */
+  alert(node: NodeRecord, name: AlertName, text: string, about?: string): void {
     this.commands.push({
       type: 'alert',
       id: `alert:${name}:${node.id}:${++node.orders}`,
       name,
       subject: { kind: 'node', id: node.id },
+      ...(about !== undefined && { about }),
       text,
     })
   }

@@ -156,6 +156,44 @@ describe('the ladder', () => {
     expect(world.sent).toEqual(['drain r0'])
   })
 
+  test('memory errors that a reset did not clear prove nothing; the next remedy does', () => {
+    const world = pair()
+    const errors = (count: number) => ({ 'a-0': { eccVolatileUncorrected: count } })
+    world.run(EVERY, 'a', 2, errors(0))
+    world.run(EVERY, 'a', 2, errors(3))
+    expect(world.state('a')).toBe('draining')
+    world.gone('r0')
+    const reset = (): void =>
+      void world.tell({
+        type: 'node.reset.ended',
+        node: 'a',
+        device: 'a-0',
+        passed: true,
+        detail: '',
+        answers: world.last('reset'),
+      })
+    reset()
+    world.run(10 * MINUTE, 'a', 2, errors(3))
+    expect(world.state('a')).toBe('validating')
+    world.run(25 * MINUTE, 'a', 2, errors(3))
+    expect(world.state('a')).not.toMatch(/healthy|validating/)
+
+    const cured = pair()
+    cured.run(EVERY, 'a', 2, errors(0))
+    cured.run(EVERY, 'a', 2, errors(3))
+    cured.gone('r0')
+    cured.tell({
+      type: 'node.reset.ended',
+      node: 'a',
+      device: 'a-0',
+      passed: true,
+      detail: '',
+      answers: cured.last('reset'),
+    })
+    cured.run(2 * MINUTE, 'a', 2, errors(0))
+    expect(cured.state('a')).toBe('healthy')
+  })
+
   test('a reset that fails: everybody leaves, reboot', () => {
     const world = pair()
     world.tell(xid('a-0', 48))
@@ -510,6 +548,24 @@ describe('Xids', () => {
     world.tell(xid('a-0', 7777, { text: 'Fatal something' }))
     expect([world.state('a'), world.alerts, world.story]).toEqual(['healthy', ['node.suspect'], []])
     expect(world.nodes.view('a')?.devices[0]).toMatchObject({ state: 'healthy', lastXid: 7777 })
+  })
+
+  test('an alert says what it is about, so that a second trouble of a node is no repetition', () => {
+    const world = pair()
+    world.run(6 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 86 } })
+    world.tell(xid('a-1', 7777))
+    world.tell(xid('a-1', 8888))
+    world.tell(xid('a-1', 79))
+    expect(
+      world.commands.flatMap((command) =>
+        command.type === 'alert' ? [`${command.name} ${command.about}`] : [],
+      ),
+    ).toEqual([
+      'node.suspect temp.high a-0',
+      'node.suspect xid.7777 a-1',
+      'node.suspect xid.8888 a-1',
+      'node.cordoned xid.79 a-1',
+    ])
   })
 
   test('an override of the operator decides', () => {
