@@ -10,7 +10,8 @@ export type {
   ProbeFailure,
   ProbeKind,
 } from './event.ts'
-export { checkEvent, type EventShape, eventShapes, type FieldKind } from './event-shape.ts'
+export { checkEvent } from './event-check.ts'
+export { type EventShape, eventShapes, type FieldKind } from './event-shape.ts'
 export type { DeviceSample, NodeEvent } from './node-event.ts'
 export {
   type AlertName,
