@@ -77,7 +77,7 @@ export function createChannel(options: ChannelOptions): Channel {
     maxBacklog: options.maxBacklog ?? 2 ** 20,
     behindMs: options.behindMs ?? 10_000,
   }
-  const rooms = new Rooms()
+  const rooms = new Rooms(bounds.maxBacklog)
   const streams = new Map<ServerResponse, StreamWire>()
   let beating: NodeJS.Timeout | null = null
   let closing = false
@@ -179,6 +179,10 @@ class Reader extends Subscriber implements Guest {
   protected override refresh(): readonly Frame[] {
     this.#flush()
     return this.session.refresh()
+  }
+
+  protected override turned(): void {
+    this.#rooms.turned(this)
   }
 
   override close(): void {

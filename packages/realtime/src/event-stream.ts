@@ -43,6 +43,8 @@ const HELLO: Buffer = Buffer.from('retry: 1000\n\n')
 /** A response as a wire. */
 export class StreamWire implements Wire {
   readonly transport = 'stream'
+  /** A response that has ended must not be written to; it is asked each time. */
+  readonly sink = null
   readonly #response: ServerResponse
 
   /** Sends the head. `headers` are added to it. */

@@ -2,11 +2,14 @@
  * One reader and its bounds: what is written while it keeps up, one fresh state in place of what it missed when it did not, the
  * end when it never catches up. A slow reader costs its own buffer and nobody else anything.
  */
+import type { Writable } from 'node:stream'
 import type { Frame, Transport } from './frame.ts'
 
 /** A connection as it is written to. */
 export interface Wire {
   readonly transport: Transport
+  /** Where bytes may be written without asking, until the subscriber is told of the end; null: by `write` only. */
+  readonly sink: Writable | null
   /** Bytes written that the kernel has not taken. */
   readonly backlog: number
   write(bytes: Buffer): void
@@ -70,6 +73,9 @@ export abstract class Subscriber {
   /** The fresh state: all that it is subscribed to. */
   protected abstract refresh(): readonly Frame[]
 
+  /** It fell behind, or caught up. */
+  protected turned(): void {}
+
   /** It is gone. */
   close(): void {
     this.#over = true
@@ -85,10 +91,12 @@ export abstract class Subscriber {
     }, this.#bounds.behindMs)
     limit.unref()
     this.#limit = limit
+    this.turned()
     this.wire.whenDrained(() => {
       if (this.#limit === null) return
       clearTimeout(this.#limit)
       this.#limit = null
+      this.turned()
       this.#allowance = this.#bounds.maxBacklog
       this.answer(this.refresh())
     })

@@ -30,7 +30,7 @@ export interface DoorOptions {
 export interface Guest {
   /** A text frame; null for a binary one. */
   receive(text: string | null): void
-  /** It is over. Called once. */
+  /** It is over: nothing may be written any more. Called once. */
   close(): void
 }
 
@@ -155,8 +155,8 @@ class Peer extends WebSocket {
 /** One connection. */
 class Connection implements Wire {
   readonly transport = 'websocket'
+  readonly sink: Duplex
   readonly #websocket: Peer
-  readonly #socket: Duplex
   readonly #maxFrames: number
   readonly #left: (connection: Connection) => void
   #guest: Guest | null = null
@@ -173,7 +173,7 @@ class Connection implements Wire {
     left: (connection: Connection) => void,
   ) {
     this.#websocket = websocket
-    this.#socket = socket
+    this.sink = socket
     this.#maxFrames = maxFrames
     this.#left = left
     websocket.connection = this
@@ -190,16 +190,16 @@ class Connection implements Wire {
   }
 
   get backlog(): number {
-    return this.#socket.writableLength
+    return this.sink.writableLength
   }
 
   write(bytes: Buffer): void {
     if (this.#ended) return
-    this.#socket.write(bytes)
+    this.sink.write(bytes)
   }
 
   whenDrained(callback: () => void): void {
-    const socket = this.#socket
+    const socket = this.sink
     if (socket.writableNeedDrain) socket.once('drain', callback)
     // Behind what waits: written when all before it is.
     else socket.write(Buffer.alloc(0), () => callback())
@@ -207,18 +207,18 @@ class Connection implements Wire {
 
   end(code: number, reason: string): void {
     if (this.#ended) return
-    this.#ended = true
+    this.#dismiss()
     this.#websocket.close(code, reason)
   }
 
   beat(): void {
     if (this.#ended) return
     if (this.#unanswered === 2) {
-      this.#ended = true
+      this.#dismiss()
       return this.#websocket.terminate()
     }
     this.#unanswered++
-    this.#socket.write(PING)
+    this.sink.write(PING)
   }
 
   /** A text frame's bytes; null for a binary one. */
@@ -246,11 +246,17 @@ class Connection implements Wire {
   }
 
   over(): void {
+    this.#dismiss()
+    this.#left(this)
+  }
+
+  /** Nothing is written after a close: the guest goes at once, whenever the peer answers. */
+  #dismiss(): void {
     this.#ended = true
     if (this.#leave !== null) clearTimeout(this.#leave)
+    this.#leave = null
     this.#guest?.close()
     this.#guest = null
-    this.#left(this)
   }
 }
 

@@ -5,6 +5,7 @@ import { Subscriber, type Wire } from '../src/subscriber.ts'
 
 class FakeWire implements Wire {
   readonly transport = 'websocket'
+  readonly sink = null
   backlog = 0
   written: string[] = []
   ended: number[] = []
