@@ -14,7 +14,7 @@ export interface RunOptions {
   readonly clock: Clock
   /** Then it is ended. */
   readonly limitMs: number
-  /** Time between SIGTERM and SIGKILL. Default 5 s. */
+  /** Time between SIGTERM and SIGKILL when it took too long. Default 5 s, and always that when we end ourselves. */
   readonly graceMs?: number
   /** Ends it as the limit would. */
   readonly signal?: AbortSignal | undefined
@@ -68,19 +68,19 @@ export function runCommand([program, ...args]: CommandLine, options: RunOptions)
       })
     let late: string | null = null
     let timer: Cancel = () => {}
-    const cut = (why: string): void => {
+    const cut = (why: string, patienceMs: number): void => {
       if (late !== null) return
       late = why
       timer()
       end(child, 'SIGTERM')
-      timer = clock.after(graceMs, () => {
+      timer = clock.after(patienceMs, () => {
         end(child, 'SIGKILL')
         // One that survives even that must not be waited for.
         timer = clock.after(KILL_MS, () => done({ kind: 'late', detail: 'it cannot be ended' }))
       })
     }
-    const stop = (): void => cut(ENDING)
-    timer = clock.after(limitMs, () => cut(`ended after ${limitMs / 1000} s`))
+    const stop = (): void => cut(ENDING, KILL_MS)
+    timer = clock.after(limitMs, () => cut(`ended after ${limitMs / 1000} s`, graceMs))
     signal?.addEventListener('abort', stop)
     const done = (outcome: RunEnd): void => {
       timer()

@@ -244,13 +244,15 @@ describe('the diagnostic', () => {
     expect(dcgmi.calls.at(-1)).toBe('stopped')
   })
 
-  test('one that is under way when we end is ended', async () => {
-    const dcgmi = new FakeDcgmi({ diag: { hang: true } })
+  test('one that is under way when we end is ended, and not waited for', async () => {
+    // It would take its time; the host engine's own stop then has to do.
+    const dcgmi = new FakeDcgmi({ diag: { hang: true, patient: 20_000 } })
     const end = new AbortController()
     const outcome = dcgmi.run(uuid(1), 4, 60_000, end.signal)
     await expect.poll(() => dcgmi.calls.length).toBe(2)
     end.abort()
     expect(await outcome).toEqual({ passed: false, detail: 'dcgmi diag: ended because we end' })
+    expect(dcgmi.calls).not.toContain('stopped')
   })
 })
 
