@@ -136,8 +136,7 @@ export class NvidiaSmi implements Source {
     const uuid = row.device?.uuid ?? (row.index === null ? undefined : this.#uuids.get(row.index))
     for (const problem of row.problems)
       this.#tell({ type: 'problem', text: `${uuid ?? 'a row without a device'}: ${problem}` })
-    if (row.lost && uuid !== undefined)
-      this.#tell({ type: 'lost', device: uuid, detail: 'nvidia-smi prints [GPU is lost]' })
+    if (row.lost && uuid !== undefined) this.#lost(uuid, 'nvidia-smi prints [GPU is lost]')
     if (row.device === null || row.lost) return
     const index = row.index ?? this.#lastIndex + 1
     if (index <= this.#lastIndex) this.#flush()
@@ -149,13 +148,18 @@ export class NvidiaSmi implements Source {
     else this.#quiet = this.#options.clock.after(QUIET_MS, () => this.#flush())
   }
 
+  /** A sample that came before must not be told behind it: the device would seem to be back. */
+  #lost(device: string, detail: string): void {
+    this.#samples.flush()
+    this.#tell({ type: 'lost', device, detail })
+  }
+
   /** Sentences between rows. Only the one that names a lost device is more than a remark. */
   #isMessage(line: string): boolean {
     const handle = /Unable to determine the device handle for GPU ?([0-9a-f:.]+): (.*)/i.exec(line)
     if (handle !== null) {
       const pci = pciAddress(handle[1]!)
-      if (pci !== null && /GPU is lost/i.test(handle[2]!))
-        this.#tell({ type: 'lost', device: `pci:${pci}`, detail: brief(line) })
+      if (pci !== null && /GPU is lost/i.test(handle[2]!)) this.#lost(`pci:${pci}`, brief(line))
       else this.#tell({ type: 'problem', text: brief(line) })
       return true
     }

@@ -94,6 +94,8 @@ export class Nvml implements Source {
       this.#tell({ type: 'problem', text: `not a line of the probe: ${brief(text)}` })
       return
     }
+    // Nothing may overtake a sample that came before it: a lost device would seem to be back.
+    if (line.type !== 'sample') this.#samples.flush()
     switch (line.type) {
       case 'hello':
         this.#detail = null

@@ -155,6 +155,26 @@ test('samples that were waiting while we stood still are told as one: the newest
   expect(hot.length).toBeLessThanOrEqual(2)
 })
 
+test('a lost device is told behind the sample that still had it, never before', async () => {
+  const smi = new FakeSmi()
+  smi.write({ rows: [smiRow(0), smiRow(1)] })
+  const { telling } = listen(
+    new NvidiaSmi({
+      clock: new SystemClock(),
+      intervalMs: 100,
+      program: smi.program,
+      args: smi.args,
+    }),
+  )
+  await telling.next('sampled')
+  smi.write({ rows: [smiRow(0), { ...smiRow(1), 'temperature.gpu': '[GPU is lost]' }] })
+  await telling.next('lost')
+  await telling.later('sampled')
+  const first = telling.all.findIndex(({ type }) => type === 'lost')
+  const behind = telling.all.slice(first).filter(({ type }) => type === 'sampled')
+  expect(behind).toEqual(behind.map(() => ({ type: 'sampled', devices: [expect.anything()] })))
+})
+
 test('64 rows of the tool are one sample', async () => {
   const smi = new FakeSmi()
   smi.write({
