@@ -23,7 +23,7 @@ export function readBodies(app: FastifyInstance, lanes: Lanes): void {
     const { raw, headers } = request
     if (!request.url.startsWith('/run/')) {
       if (headers.expect !== undefined) reply.raw.writeContinue()
-      if (!raw.complete) {
+      if (!raw.complete && !raw.readableEnded) {
         const watch = watchStall(
           lanes,
           raw.socket,
