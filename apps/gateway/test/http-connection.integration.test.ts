@@ -78,3 +78,17 @@ test('room comes back', async () => {
     expect(status).toBe(200)
   }
 })
+
+test('a request that has lost its socket gives its connection back all the same', async () => {
+  // What undici does to a request whose body it was given, once it has sent it.
+  server.once('request', (request) => Object.assign(request, { socket: null }).destroy())
+  const first = await open()
+  await ask(first, '/slow')
+  answers[0]!()
+  expect(String(await once(first, 'data'))).toContain('slow')
+  await open()
+  const closed = once(first, 'close')
+  await open()
+  await closed
+  expect(refused).toBe(1)
+})
