@@ -128,7 +128,7 @@ const hard = (kind: keyof typeof pressed): WorldOptions => {
     pressed[kind]
   return {
     ...weather,
-    until: 60_000,
+    until: 40_000,
     badAnswers: 0.6,
     apps: [{ id: 'a/one', options: { ...apps[0]!.options, ...options }, policy }],
   }
