@@ -21,16 +21,16 @@ const LAYOUT = `
     seq INTEGER PRIMARY KEY, standing INTEGER NOT NULL, fence INTEGER NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL,
     head TEXT NOT NULL, tail TEXT) STRICT;
   CREATE TABLE content(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
-  CREATE TABLE answer(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+  CREATE TABLE answer(seq INTEGER PRIMARY KEY, tail TEXT, bytes BLOB NOT NULL) STRICT;
   PRAGMA application_id = ${APPLICATION};
   PRAGMA user_version = ${FORMAT};`
 
 /** Format 1 had answers in the place of what was submitted, and those of requests in quarantine under the negative number. */
 const FROM_1 = `
-  CREATE TABLE answer(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
-  INSERT INTO answer SELECT content.seq, bytes FROM content JOIN request USING(seq) WHERE standing = 2;
+  CREATE TABLE answer(seq INTEGER PRIMARY KEY, tail TEXT, bytes BLOB NOT NULL) STRICT;
+  INSERT INTO answer(seq, bytes) SELECT content.seq, bytes FROM content JOIN request USING(seq) WHERE standing = 2;
   DELETE FROM content WHERE seq IN (SELECT seq FROM answer);
-  INSERT INTO answer SELECT -seq, bytes FROM content WHERE seq < 0;
+  INSERT INTO answer(seq, bytes) SELECT -seq, bytes FROM content WHERE seq < 0;
   DELETE FROM content WHERE seq < 0;
   PRAGMA user_version = ${FORMAT};`
 

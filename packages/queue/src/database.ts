@@ -87,7 +87,9 @@ export class Database {
     this.#settle = db.prepare(
       'UPDATE request SET standing = ?, fence = ?, attempts = ?, due = ?, tail = CAST(? AS TEXT) WHERE seq = ?',
     )
-    this.#addAnswer = db.prepare('INSERT INTO answer(seq, bytes) VALUES(?, ?)')
+    this.#addAnswer = db.prepare(
+      "INSERT INTO answer(seq, tail, bytes) VALUES(?, nullif(CAST(? AS TEXT), ''), ?)",
+    )
     // What is smaller lies in a page with others: to take it out would write that page for nothing.
     this.#removeLarge = db.prepare('DELETE FROM content WHERE seq = ? AND length(bytes) > ?')
     this.#content = db.prepare('SELECT bytes FROM content WHERE seq = ?')
@@ -104,7 +106,9 @@ export class Database {
     this.#moveContent = db.prepare('UPDATE content SET seq = ? WHERE seq = ?')
     this.#stretch =
       db.prepare(`SELECT group_concat('[' || seq || ',' || standing || ',' || fence || ',' || attempts || ',' || due || ',' || head || ',' || coalesce(json_quote(tail), 'null') || ']') AS rows, max(seq) AS next
-      FROM (SELECT * FROM request WHERE seq > ? ORDER BY seq LIMIT ?)`)
+      FROM (SELECT seq, standing, fence, attempts, due, head, CASE WHEN standing < 2 THEN tail
+        ELSE coalesce((SELECT answer.tail FROM answer WHERE answer.seq = request.seq), tail) END AS tail
+        FROM request WHERE seq > ? ORDER BY seq LIMIT ?)`)
   }
 
   /**
@@ -192,7 +196,12 @@ export class Database {
           break
         case SETTLE:
         case KEEP:
-          if (cell(HEAD + 1) > cell(HEAD))
+          if (cell(CONTENT + 1) > cell(CONTENT)) {
+            this.#move.run(cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), seq)
+            // Beside the answer: a row that grows would move others out of its page.
+            this.#addAnswer.run(seq, part(HEAD), part(CONTENT))
+            if (cell(KIND) === SETTLE) this.#removeLarge.run(seq, this.#pageBytes / 2)
+          } else if (cell(HEAD + 1) > cell(HEAD))
             this.#settle.run(
               cell(STANDING),
               cell(FENCE),
@@ -202,10 +211,6 @@ export class Database {
               seq,
             )
           else this.#move.run(cell(STANDING), cell(FENCE), cell(ATTEMPTS), cell(DUE), seq)
-          if (cell(CONTENT + 1) > cell(CONTENT)) {
-            this.#addAnswer.run(seq, part(CONTENT))
-            if (cell(KIND) === SETTLE) this.#removeLarge.run(seq, this.#pageBytes / 2)
-          }
           break
         case REMOVE:
           this.#remove.run(seq)

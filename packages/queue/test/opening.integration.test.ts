@@ -168,7 +168,8 @@ test('a file of format 1 is opened: what it holds waits, is answered and can be 
   await queue.close()
   change(
     dir,
-    `REPLACE INTO content SELECT answer.seq, bytes FROM answer JOIN request USING(seq) WHERE standing = 2;
+    `UPDATE request SET tail = (SELECT tail FROM answer WHERE answer.seq = request.seq) WHERE standing > 1;
+    REPLACE INTO content SELECT answer.seq, bytes FROM answer JOIN request USING(seq) WHERE standing = 2;
     INSERT INTO content SELECT -seq, bytes FROM answer WHERE seq IN (SELECT seq FROM request WHERE standing = 3);
     DROP TABLE answer;
     PRAGMA user_version = 1`,
