@@ -151,6 +151,9 @@ export function whyNone(decision: Decision): string | null {
   if (subject.kind === 'request' && asked[rule] !== undefined) return `${NEVER}: ${asked[rule]}`
   if (rule.startsWith('order.')) return `${NEVER}: a person ordered it`
   const signal = (signalTable as Readonly<Record<string, SignalLine>>)[rule]
+  const ofNode = signal !== undefined || rule === 'xid' || rule.startsWith('node.')
+  if (subject.kind === 'runner' && ofNode)
+    return `${NEVER}: its node or device was judged, not the runner; explain the node`
   if (signal !== undefined || rule === 'xid')
     return `${NEVER}: the device reports it, and no number is compared`
   return `${NEVER}: its rule compares no number of its own`

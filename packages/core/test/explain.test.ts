@@ -209,6 +209,24 @@ test('a node shows everything since it was last healthy', () => {
   expect(text.includes('ordered by ada')).toBe(since < 0)
 })
 
+test('a runner that leaves with its device says that the node was judged, and not the runner', () => {
+  const stage = new Stage({ options: { devices: 1, minConcurrency: 1, maxConcurrency: 1 } })
+  const sample = (temperatureC: number) =>
+    stage.tell({ type: 'gpu.sampled', node: 'local', devices: [{ uuid: 'GPU-0', temperatureC }] })
+  sample(50)
+  stage.open()
+  for (let n = 0; n < 3; n++) {
+    stage.wait(10)
+    sample(90)
+  }
+  stage.run(400, () => stage.word().includes('draining') || stage.word() === 'stopping')
+  const explained = why(stage)
+  expect(explained.decision.rule).toBe('temp.critical')
+  expect(lines(explained).at(-1)).toBe(
+    'no policy number would have changed this: its node or device was judged, not the runner; explain the node',
+  )
+})
+
 test('nothing is known of a subject without decisions', () => {
   expect(explain({ decisions: [], events: [] }, { kind: 'runner', id: 'nobody' })).toBeNull()
 })
