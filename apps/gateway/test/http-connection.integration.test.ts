@@ -81,7 +81,10 @@ test('room comes back', async () => {
 
 test('a request that has lost its socket gives its connection back all the same', async () => {
   // What undici does to a request whose body it was given, once it has sent it.
-  server.once('request', (request) => Object.assign(request, { socket: null }).destroy())
+  server.once('request', (request) => {
+    Object.assign(request, { socket: null })
+    request.destroy()
+  })
   const first = await open()
   await ask(first, '/slow')
   answers[0]!()
