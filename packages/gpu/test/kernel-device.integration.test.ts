@@ -2,24 +2,30 @@
  * The kernel's log as a device: one record a read, nothing that blocks, a cursor over restarts. A terminal stands in for `/dev/kmsg`: it too
  * gives one line a read and says EAGAIN.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn, spawnSync } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '@health/testkit'
 import { KernelLog } from '../src/kernel-log.ts'
 import { Telling } from './telling.ts'
 
 const TERMINAL = `
-import os, sys, termios
+import fcntl, os, struct, sys, termios, time
 master, slave = os.openpty()
+def waiting():
+    return struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, b"0000"))[0]
 mode = termios.tcgetattr(slave)
 mode[1] &= ~termios.OPOST
 mode[3] &= ~termios.ECHO
 termios.tcsetattr(slave, termios.TCSANOW, mode)
 print(os.ttyname(slave), flush=True)
 for line in sys.stdin:
+    before = waiting()
     os.write(master, line.encode())
-    print("written", flush=True)
+    # A terminal passes lines on in its own time.
+    while waiting() == before:
+        time.sleep(0.001)
+    sys.stdout.write("+")
+    sys.stdout.flush()
 `
 const missing = spawnSync('python3', ['--version']).status === 0 ? null : 'no python3'
 if (missing !== null && process.env.CI === 'true')
@@ -28,26 +34,35 @@ if (missing !== null) console.log(`skipped: the kernel's log as a device, ${miss
 
 /** A device into which a test writes records. */
 class Records {
-  readonly #child: ChildProcess
-  readonly path: string
+  readonly #child = spawn('python3', ['-c', TERMINAL], { stdio: ['pipe', 'pipe', 'inherit'] })
+  #said = ''
+  #sent = 0
+  #wake: () => void = () => {}
 
-  private constructor(child: ChildProcess, path: string) {
-    this.#child = child
-    this.path = path
+  constructor() {
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#said += text
+      this.#wake()
+    })
   }
 
-  static async open(): Promise<Records> {
-    const child = spawn('python3', ['-c', TERMINAL], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const [path] = (await once(child.stdout, 'data')) as [Buffer]
-    return new Records(child, String(path).trim())
+  get path(): string {
+    return this.#said.split('\n')[0]!
   }
 
-  /** Writes lines one by one, each when the one before has arrived. */
+  /** Resolves when the terminal has its name and every line so far has arrived in it. */
+  async ready(): Promise<void> {
+    const arrived = (): number => this.#said.split('+').length - 1
+    while (!this.#said.includes('\n') || arrived() < this.#sent)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+  }
+
   async write(...lines: string[]): Promise<void> {
-    for (const line of lines) {
-      this.#child.stdin!.write(`${line}\n`)
-      await once(this.#child.stdout!, 'data')
-    }
+    this.#sent += lines.length
+    this.#child.stdin.write(lines.map((line) => `${line}\n`).join(''))
+    await this.ready()
   }
 
   close(): Promise<void> {
@@ -82,8 +97,9 @@ function listen(path: string, after?: number): { clock: ManualClock; telling: Te
 
 describe.skipIf(missing !== null)('the device of the kernel’s log', () => {
   async function device(): Promise<Records> {
-    const records = await Records.open()
+    const records = new Records()
     opened.push(records)
+    await records.ready()
     return records
   }
 
