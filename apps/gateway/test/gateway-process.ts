@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 export const root: string = fileURLToPath(new URL('../../..', import.meta.url))
 /** How the binary is run from source. */
 export const fromSource: readonly string[] = [
+  // As `npm start` does.
+  '--max-semi-space-size=4',
   '--conditions=@health/source',
   join(root, 'apps/gateway/src/main.ts'),
 ]
