@@ -4,7 +4,7 @@
  */
 import type { HealthEvent, OutcomeHeaders } from './event.ts'
 import { neutral, type OutcomeName } from './outcome.ts'
-import { targetOf } from './successor.ts'
+import { neededOf, targetFor } from './successor.ts'
 import {
   base,
   dismiss,
@@ -37,10 +37,16 @@ import { traits } from './word.ts'
 const MAX_HINTS = 32
 
 function wantedBy(row: Row, more: number): number {
-  const { app } = row
-  return app.urls !== null
-    ? app.runners.length
-    : targetOf(app.policy, row.inFlight + row.waiting + row.queued + more)
+  const { policy, runners, urls } = row.app
+  if (urls !== null) return runners.length
+  const active = row.inFlight + row.waiting + row.queued + more
+  // A division for every grant would be an eighth of it, and most need as many runners as the one before.
+  if (active > row.fits || active <= row.fits - policy.maxMultiplexing) {
+    const needed = neededOf(policy, active)
+    row.fits = needed * policy.maxMultiplexing
+    row.wanted = targetFor(policy, needed)
+  }
+  return row.wanted
 }
 
 /**

@@ -33,6 +33,9 @@ export interface Row {
   /** Accepting runners by tier, each by age. Concatenated they are the order; its first `eligible` get new work. */
   readonly order: readonly number[][]
   eligible: number
+  /** Runners wanted as long as no more than `fits` is active, and more than one runner less would hold; -1: not known. */
+  wanted: number
+  fits: number
   /** Slots that are free on the eligible. */
   slots: number
   /** How many are in the order. */
@@ -79,6 +82,8 @@ export function rowOf(load: Load, app: AppRecord): Row {
       app,
       order: Array.from({ length: TIERS }, () => []),
       eligible: 0,
+      wanted: 0,
+      fits: -1,
       slots: 0,
       listed: 0,
       heads: Array.from({ length: TIERS }, () => new Int32Array(8).fill(-1)),
@@ -320,6 +325,8 @@ export function refresh(load: Load, row: Row): void {
     for (const order of row.order) order.length = 0
     for (const heads of row.heads) heads.fill(-1)
     row.eligible = row.slots = row.listed = 0
+    // The policy may be another one.
+    row.fits = -1
     const sorted = app.runners.toSorted((a, b) => a.place.number - b.place.number)
     for (const runner of sorted) reseat(load, row, runner)
     app.seatsStale = false

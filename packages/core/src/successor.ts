@@ -22,10 +22,16 @@ import { tell } from './tell.ts'
 import { traits } from './word.ts'
 
 /** Runners that a demand needs: `active` is in flight, waiting and queued together. */
-export function targetOf(policy: Policy, active: number): number {
-  const { maxMultiplexing, concurrencyBufferPercent: percent } = policy
-  // Asked for every grant: the usual numbers need no division.
-  const needed = maxMultiplexing === 1 ? active : Math.ceil(active / maxMultiplexing)
+export const targetOf = (policy: Policy, active: number): number =>
+  targetFor(policy, neededOf(policy, active))
+
+/** Runners that hold as much, each full. */
+export const neededOf = ({ maxMultiplexing }: Policy, active: number): number =>
+  maxMultiplexing === 1 ? active : Math.ceil(active / maxMultiplexing)
+
+/** Runners that there should be when so many are needed. */
+export function targetFor(policy: Policy, needed: number): number {
+  const { concurrencyBufferPercent: percent } = policy
   const buffer =
     percent === 0
       ? policy.concurrencyBuffer
