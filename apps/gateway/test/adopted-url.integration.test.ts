@@ -23,7 +23,7 @@ test('an adopted server that answers 503 gets one request a life, and its next l
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   close = () => server.close()
-  const { supervisor, url, until } = (gateway = await startGateway({
+  const running = (gateway = await startGateway({
     policy: { backoffStepSeconds: STEP_MS / 1000 },
     apps: {
       'test/adopted': {
@@ -33,9 +33,9 @@ test('an adopted server that answers 503 gets one request a life, and its next l
       },
     },
   }))
-  const runner = () => [...supervisor.fleet.runners.values()][0]!
-  const ready = () => until(() => (runner().configuration.word === 'ready' ? true : null))
-  const call = () => fetch(`${url}/run/test/adopted`)
+  const runner = () => [...running.supervisor.fleet.runners.values()][0]!
+  const ready = () => running.until(() => (runner().configuration.word === 'ready' ? true : null))
+  const call = () => fetch(`${running.url}/run/test/adopted`)
   await ready()
   const { id, incarnation } = runner()
 

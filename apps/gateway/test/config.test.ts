@@ -57,7 +57,7 @@ describe('what a complete configuration holds', () => {
     expect(config.warnings).toEqual([])
   })
 
-  test('defaults are those of the specification', () => {
+  test('defaults are those of the specification, and off for the options it does not name', () => {
     const { listen, queue, limits, webhooks, logs, journal, alerts, shutdown, gpu } = resolved({
       apps: { 'a/b': app },
     })
@@ -83,6 +83,8 @@ describe('what a complete configuration holds', () => {
         validateCommand: null,
         xid: null,
         dcgmUrl: null,
+        dcgmDiagLevel: 0,
+        dcgmDiagCommand: null,
         replayFile: null,
         replaySpeed: 1,
       },
