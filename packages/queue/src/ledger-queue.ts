@@ -30,6 +30,9 @@ import type { QueueLimits } from './limit.ts'
 import { Retention, ROUND } from './retention.ts'
 import type { Change, Store } from './store.ts'
 
+/** A request with fewer before it is kept at hand; one whose turn is far would only wander through the collector meanwhile. */
+const SOON = 512
+
 /** The queue. Its makers are `createMemoryQueue` and `createSqliteQueue`. */
 export class LedgerQueue implements Queue {
   readonly #ledger: Ledger
@@ -60,8 +63,9 @@ export class LedgerQueue implements Queue {
       throw new HealthError('HEALTH_QUEUE_DUPLICATE')
     this.#assertRoom()
     const entry = new Entry(this.#nextSeq++, headOf(request))
+    const soon = this.#ledger.waitingOf(entry.app) < SOON
     return new Promise((resolve, reject) => {
-      this.#store.insert(entry, request, (failure) => {
+      const settled = (failure: HealthError | null): void => {
         this.#arriving.delete(entry.id)
         if (failure !== null) {
           this.#ledger.refuse(entry)
@@ -70,7 +74,8 @@ export class LedgerQueue implements Queue {
         this.#ledger.admit(entry)
         if (!entry.busy) this.#bell.ring(entry.app)
         resolve({ position: this.#ledger.position(entry) })
-      })
+      }
+      this.#store.insert(entry, request, settled, soon)
       this.#arriving.add(entry.id)
       this.#ledger.expect(entry)
       // Whoever has a free runner may lease it at once: both changes then share one commit.

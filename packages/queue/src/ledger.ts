@@ -298,6 +298,11 @@ export class Ledger {
       .map((app) => app.name)
   }
 
+  /** Requests of an app that wait. */
+  waitingOf(name: string): number {
+    return this.#apps.get(name)?.waiting ?? 0
+  }
+
   /** Waiting requests ahead of one, those of a higher priority included. */
   position(entry: Entry): number {
     const app = this.#app(entry)

@@ -88,7 +88,7 @@ export class SqliteStore implements Store {
     worker.on('exit', () => this.#break("The queue's writer ended."))
   }
 
-  insert: Store['insert'] = (entry, request, settled) => {
+  insert: Store['insert'] = (entry, request, settled, soon) => {
     const pending = this.#flyingBytes + this.#open.bytes + request.body.byteLength
     if (pending > this.#limits.maxPendingBytes) {
       return queueMicrotask(() =>
@@ -112,7 +112,7 @@ export class SqliteStore implements Store {
     this.#row({ keep: false, settled: done }, INSERT, entry.seq)
     this.#open.head(head)
     this.#open.content(facts, request.body)
-    this.#recent.keep(entry.seq, request)
+    if (soon) this.#recent.keep(entry.seq, request)
     if (this.#scarce) this.#send()
     else this.#full()
   }

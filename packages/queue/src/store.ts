@@ -23,7 +23,8 @@ export interface Change {
  * be kept waits in bounded memory and is tried until there is room, and refused past the bound.
  */
 export interface Store {
-  insert(entry: Entry, request: Submission, settled: Settled): void
+  /** `soon`: few wait before it, so that keeping it at hand spares reading it. */
+  insert(entry: Entry, request: Submission, settled: Settled, soon: boolean): void
   /** Marks a request as leased and reads what was submitted. */
   lease(
     entry: Entry,
