@@ -56,7 +56,7 @@ export const plan = [
     // The others take as long again: `npm run bench -- eject` has them all.
     args: ['--seconds', '5', '--faults', '503, health 200;500;hang'],
   },
-  { file: 'apps/gateway/bench/submit.ts', args: ['--rounds', '3', '--seconds', '1'] },
+  { file: 'apps/gateway/bench/submit.ts', args: ['--rounds', '4', '--seconds', '2'] },
   {
     file: 'apps/gateway/bench/replay.ts',
     args: ['--hours', '6'],
@@ -162,7 +162,7 @@ export const plan = [
     ],
   },
   { file: 'packages/prober/bench/prober.ts', args: [] },
-  { file: 'packages/realtime/bench/channel.ts', args: ['1000', '3'] },
+  { file: 'packages/realtime/bench/channel.ts', args: ['1000', '8'] },
   {
     file: 'packages/supervisor/bench/supervisor.ts',
     args: ['10000'],

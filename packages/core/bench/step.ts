@@ -239,13 +239,14 @@ const table = (name: string, row: (size: number) => string): void =>
   console.log(name.padEnd(34), ...sizes.map((size) => row(size).padStart(14)))
 
 console.log('runners'.padEnd(34), ...sizes.map((size) => String(size).padStart(14)))
+// First, while the heap holds nothing that the other parts left.
+if (wants('memory')) table('bytes per idle runner', (size) => memory(size).toFixed(0))
 if (wants('changes')) table('state changes, decisions built', (size) => millions(changes(size)))
 if (wants('routine')) table('routine checks, nothing changes', (size) => millions(routine(size)))
 if (wants('traffic')) {
   table('place and judge, 1 slot each', (size) => millions(traffic(size, 1)))
   table('place and judge, 4 slots each', (size) => millions(traffic(size, 4)))
 }
-if (wants('memory')) table('bytes per idle runner', (size) => memory(size).toFixed(0))
 if (wants('snapshot')) {
   table('snapshot: begin, longest slice (ms)', (size) => {
     const { begin, slice } = snapshots(size)
