@@ -12,6 +12,7 @@ import {
   type CheckAnswer,
   type CheckOptions,
   type CheckSettings,
+  settingNames,
 } from './option.ts'
 
 /** Limits of a number. Over `max` is unhealthy, over `warn` degraded. */
@@ -86,21 +87,6 @@ export function split<Own extends object>(
     (Object.hasOwn(settingNames, name) ? settings : own)[name] = value
   return { own: own as Own, settings }
 }
-
-const settingNames = {
-  critical: true,
-  timeoutSeconds: true,
-  cacheSeconds: true,
-  failureCacheSeconds: true,
-  intervalSeconds: true,
-  initialDelaySeconds: true,
-  failureThreshold: true,
-  failureSeconds: true,
-  successThreshold: true,
-  slowSeconds: true,
-  groups: true,
-  repair: true,
-} as const satisfies Record<keyof CheckSettings, true>
 
 /** A complete check out of a factory's options and its function. */
 export function complete(settings: CheckSettings, check: CheckOptions['check']): CheckOptions {

@@ -80,8 +80,8 @@ export interface CheckPlan {
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 const codePattern = /^[a-z][a-z0-9_]{0,39}$/
 
-const known = {
-  check: true,
+/** What every check may be given, beside what it does. */
+export const settingNames = {
   critical: true,
   timeoutSeconds: true,
   cacheSeconds: true,
@@ -93,8 +93,13 @@ const known = {
   successThreshold: true,
   slowSeconds: true,
   groups: true,
-  codes: true,
   repair: true,
+} as const satisfies Record<keyof CheckSettings, true>
+
+const known = {
+  ...settingNames,
+  check: true,
+  codes: true,
 } as const satisfies Record<keyof CheckOptions, true>
 
 /** True for what may be the name of a check or a group: it appears in paths, metrics and logs. */

@@ -17,12 +17,10 @@ import {
   type NodeRecord,
 } from './node-record.ts'
 import { deadlineKey, inService, stateOf, type Turn } from './node-turn.ts'
+import { culprits, isNew, otherVictim } from './node-xid.ts'
 import { announcedRecovery, classifyXid, RECOVERY_XID } from './xid.ts'
 
 type Of<T extends NodeEvent['type']> = Extract<NodeEvent, { type: T }>
-
-/** Sources tell of an error at most this long after it happened: the kernel's log is read every half second. */
-const LATE_MS = 2_000
 
 /** A sample of all devices of a node. */
 export function sampled(turn: Turn, node: NodeRecord, devices: readonly DeviceSample[]): void {
@@ -251,53 +249,6 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
     }),
   })
   return null
-}
-
-/** By boot and sequence; a source that starts again tells nothing twice. */
-function isNew(node: NodeRecord, { boot, sequence }: Of<'gpu.xid'>): boolean {
-  const known = node.boots.find(([id]) => id === boot)
-  if (known === undefined) {
-    node.boots.push([boot, sequence])
-    keep(node.boots, limits.boots)
-    return true
-  }
-  if (sequence <= known[1]) return false
-  known[1] = sequence
-  return true
-}
-
-/** The runner whose process the driver names, or whose process started it; nobody when it is somebody else's; else whoever holds the device. */
-function culprits(
-  turn: Turn,
-  node: NodeRecord,
-  device: DeviceRecord,
-  { pid, lineage }: Of<'gpu.xid'>,
-): string[] {
-  for (const each of pid === undefined ? [] : [pid, ...(lineage ?? []).slice(0, limits.lineage)]) {
-    const named = turn.env.runnerByPid?.(node.id, each) ?? null
-    if (named !== null && node.tenants.has(named)) return [named]
-  }
-  if (lineage !== undefined) return []
-  // Errors are told a little late: one that came right after a runner had left is not its successor's.
-  if (device.left !== null && turn.at - device.left.at <= LATE_MS) return [device.left.runner]
-  return tenantsOf(node, device.uuid).map(({ runner }) => runner)
-}
-
-/** The same error under another runner within a day: not the application's fault any more. */
-function otherVictim(
-  turn: Turn,
-  { xids }: DeviceRecord,
-  xid: number,
-  runners: readonly string[],
-): DeviceRecord['xids'][number] | undefined {
-  if (runners.length === 0) return undefined
-  return xids.findLast(
-    (other) =>
-      other.xid === xid &&
-      turn.at - other.at <= turn.policy.xidRepeatMs &&
-      other.runners.length > 0 &&
-      !other.runners.some((runner) => runners.includes(runner)),
-  )
 }
 
 function recoveryAnnounced(turn: Turn, node: NodeRecord, device: DeviceRecord, text: string): void {
