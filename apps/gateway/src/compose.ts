@@ -205,7 +205,7 @@ async function openQueue(config: Config): Promise<Queue> {
   const limits = { maxLength: config.limits.queueLength }
   return config.queue.backend === 'memory'
     ? createMemoryQueue(limits)
-    : createSqliteQueue({ dir: join(config.dataDir, 'queue'), ...limits })
+    : createSqliteQueue({ dir: join(config.dataDir, 'queue'), ...limits, whenUsed: true })
 }
 
 /** Tells the fleet what is configured: everything at a start, what changed at a reload. */

@@ -2,6 +2,7 @@
  * The durable queue in one file of this machine: opens the file in a thread of its own, reads the index from it and connects
  * both. Exactly one process may have it open.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { HealthError, type Queue } from '@health/core'
@@ -11,12 +12,17 @@ import { LedgerQueue } from './ledger-queue.ts'
 import type { QueueLimits } from './limit.ts'
 import { type Opened, ReopeningQueue } from './reopening-queue.ts'
 import { SqliteStore, type StoreLimits } from './sqlite-store.ts'
-import type { FromWriter, ToWriter } from './writer.ts'
+import type { FromWriter, ToWriter, WriterData } from './writer.ts'
 
 /** Where the queue is, and its bounds. */
 export interface SqliteQueueOptions extends QueueLimits, Partial<StoreLimits> {
   /** Folder of the file `queue.db`; made when missing. */
   readonly dir: string
+  /**
+   * A file that is not there yet is made with the first request, not before, and its thread (12 MB) starts then; what is wrong
+   * with the folder is told by the requests. For who holds the folder by a lock of their own. Default false.
+   */
+  readonly whenUsed?: boolean
 }
 
 const MIB = 1024 * 1024
@@ -27,31 +33,48 @@ const MIB = 1024 * 1024
  * written, `HEALTH_STORAGE_FULL` when there is no room for it. Should its writer end by itself, the file is opened again.
  */
 export async function createSqliteQueue(options: SqliteQueueOptions): Promise<Queue> {
-  const open = (): Promise<Opened> => openQueue(options)
-  return new ReopeningQueue(await open(), open)
+  const file = join(options.dir, 'queue.db')
+  const open = (): Promise<Opened> => openQueue(file, options)
+  const unused = options.whenUsed === true && !existsSync(file)
+  const first = unused
+    ? connect(new Ledger(), 0, () => startWriter({ file, empty: true }), options)
+    : await open()
+  return new ReopeningQueue(first, open)
 }
 
-async function openQueue(options: SqliteQueueOptions): Promise<Opened> {
-  const file = join(options.dir, 'queue.db')
-  const script = import.meta.url.endsWith('.ts') ? './writer.ts' : './writer.js'
-  const worker = new Worker(new URL(script, import.meta.url), {
-    workerData: { file },
-    env: compiled(),
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-    name: 'queue-writer',
-  })
+async function openQueue(file: string, options: SqliteQueueOptions): Promise<Opened> {
+  const worker = startWriter({ file, empty: false })
   try {
     const { ledger, last } = await load(worker, file)
-    const store = new SqliteStore(worker, {
-      maxPendingBytes: options.maxPendingBytes ?? 256 * MIB,
-      maxKeptBytes: options.maxKeptBytes ?? 64 * MIB,
-      maxRecentBytes: options.maxRecentBytes ?? 16 * MIB,
-    })
-    return { queue: new LedgerQueue(ledger, store, last + 1, options), ended: store.ended }
+    return connect(ledger, last, worker, options)
   } catch (error) {
     await worker.terminate()
     throw error
   }
+}
+
+function connect(
+  ledger: Ledger,
+  last: number,
+  writer: Worker | (() => Worker),
+  options: SqliteQueueOptions,
+): Opened {
+  const store = new SqliteStore(writer, {
+    maxPendingBytes: options.maxPendingBytes ?? 256 * MIB,
+    maxKeptBytes: options.maxKeptBytes ?? 64 * MIB,
+    maxRecentBytes: options.maxRecentBytes ?? 16 * MIB,
+  })
+  return { queue: new LedgerQueue(ledger, store, last + 1, options), ended: store.ended }
+}
+
+function startWriter(workerData: WriterData): Worker {
+  const script = import.meta.url.endsWith('.ts') ? './writer.ts' : './writer.js'
+  return new Worker(new URL(script, import.meta.url), {
+    workerData,
+    env: compiled(),
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    name: 'queue-writer',
+  })
 }
 
 /** Nothing of ours but where compiled code is kept: without it the thread would compile its sources anew, for 17 MB more. */

@@ -54,7 +54,9 @@ const SPARE_BATCHES = 4
 export class SqliteStore implements Store {
   /** Resolves when the writer has ended by itself. */
   readonly ended: Promise<void>
-  readonly #worker: Worker
+  readonly #start: () => Worker
+  /** Null until the first change. */
+  #worker: Worker | null = null
   readonly #limits: StoreLimits
   readonly #recent: Recent
   /** Sent and not answered, in order. */
@@ -75,17 +77,13 @@ export class SqliteStore implements Store {
 
   #end: () => void = () => {}
 
-  constructor(worker: Worker, limits: StoreLimits) {
+  /** A writer that is not running yet is started with the first change. */
+  constructor(writer: Worker | (() => Worker), limits: StoreLimits) {
     this.ended = new Promise((resolve) => (this.#end = resolve))
-    this.#worker = worker
     this.#limits = limits
     this.#recent = new Recent(limits.maxRecentBytes)
-    worker.on('message', (message: FromWriter) => {
-      if (message.type === 'receipts')
-        for (const receipt of message.receipts) this.#answered(receipt)
-    })
-    worker.on('error', (error) => this.#break(`The queue's writer ended: ${error.message}`))
-    worker.on('exit', () => this.#break("The queue's writer ended."))
+    this.#start = typeof writer === 'function' ? writer : () => writer
+    if (typeof writer !== 'function') this.#writer()
   }
 
   insert: Store['insert'] = (entry, request, settled, soon) => {
@@ -212,10 +210,26 @@ export class SqliteStore implements Store {
     if (this.#retry !== null) clearTimeout(this.#retry)
     if (this.#broken !== null) return
     this.#broken = new HealthError('HEALTH_QUEUE_CLOSED')
+    const worker = this.#worker
+    if (worker === null) return
     await new Promise<void>((resolve) => {
-      this.#worker.once('exit', () => resolve())
-      this.#worker.postMessage({ type: 'close' } satisfies ToWriter)
+      worker.once('exit', () => resolve())
+      worker.postMessage({ type: 'close' } satisfies ToWriter)
     })
+  }
+
+  #writer(): Worker {
+    if (this.#worker !== null) return this.#worker
+    const worker = this.#start()
+    this.#worker = worker
+    worker.on('message', (message: FromWriter) => {
+      if (message.type === 'receipts')
+        for (const receipt of message.receipts) this.#answered(receipt)
+      else if (message.type === 'refused') this.#break(message.message, message.code)
+    })
+    worker.on('error', (error) => this.#break(`The queue's writer ended: ${error.message}`))
+    worker.on('exit', () => this.#break("The queue's writer ended."))
+    return worker
   }
 
   /** Begins a row of the open batch and sees to it that the batch is sent. */
@@ -257,7 +271,7 @@ export class SqliteStore implements Store {
     this.#flying.push(batch)
     this.#flyingBytes += batch.bytes
     const { parcel } = batch
-    this.#worker.postMessage({ type: 'parcel', parcel } satisfies ToWriter, [
+    this.#writer().postMessage({ type: 'parcel', parcel } satisfies ToWriter, [
       parcel.rows.buffer,
       parcel.bytes.buffer,
     ])
@@ -319,9 +333,13 @@ export class SqliteStore implements Store {
   }
 
   /** The writer is gone: nothing will be answered any more. */
-  #break(message: string): void {
+  #break(message: string, code = 'HEALTH_STORAGE_FAILED'): void {
     if (this.#broken !== null) return
-    this.#broken = new HealthError('HEALTH_STORAGE_FAILED', message)
+    // Why a file cannot be opened is for those who start a gateway; a caller only knows full disks and failing ones.
+    this.#broken = new HealthError(
+      code === 'HEALTH_STORAGE_FULL' ? code : 'HEALTH_STORAGE_FAILED',
+      message,
+    )
     if (this.#retry !== null) clearTimeout(this.#retry)
     for (const batch of [...this.#flying.splice(0), ...this.#kept.splice(0)])
       for (const memo of batch.memos) memo.settled(this.#broken, null)

@@ -7,6 +7,12 @@ import type { Parcel, Receipt } from './batch.ts'
 import { Database, type Stretch } from './database.ts'
 import { OpenRefusal } from './database-file.ts'
 
+/** What the writer is started with. `empty`: whoever started it knows of no request; should there be one, it refuses. */
+export interface WriterData {
+  readonly file: string
+  readonly empty: boolean
+}
+
 /** What the queue's thread says. */
 export type ToWriter =
   | { readonly type: 'parcel'; readonly parcel: Parcel }
@@ -83,10 +89,22 @@ function commit(database: Database, parcels: readonly Parcel[]): Receipt[] {
   return parcels.map((parcel) => ({ parcel, contents: [], refusal: done }))
 }
 
+function open({ file, empty }: WriterData): Database {
+  const database = new Database(file)
+  if (empty && database.stretch(0, 1).next !== null) {
+    database.close()
+    throw new OpenRefusal(
+      'HEALTH_QUEUE_FORMAT',
+      `${file} was put there meanwhile and is read first.`,
+    )
+  }
+  return database
+}
+
 const port = parentPort
 if (port !== null) {
   try {
-    serve(port, new Database((workerData as { readonly file: string }).file))
+    serve(port, open(workerData as WriterData))
   } catch (error) {
     if (!(error instanceof OpenRefusal)) throw error
     port.postMessage({

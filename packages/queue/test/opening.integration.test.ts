@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -190,5 +192,62 @@ test('a file of format 1 is opened: what it holds waits, is answered and can be 
   ])
   expect(await queue.sweep(9)).toBe(2)
   expect(await queue.result('small')).toBeNull()
+  await queue.close()
+})
+
+test('when used: no file and no thread before the first request, and an unused queue leaves none behind', async () => {
+  const dir = folder()
+  let threads = 0
+  const count = (): void => void threads++
+  process.on('worker', count)
+  try {
+    const unused = await createSqliteQueue({ dir, whenUsed: true })
+    expect(await unused.lease('demo/echo', 1, 1, 2)).toEqual([])
+    expect(await unused.sweep(9)).toBe(0)
+    await unused.close()
+    expect([existsSync(dir), threads]).toEqual([false, 0])
+    const queue = await createSqliteQueue({ dir, whenUsed: true })
+    await queue.submit(sampleSubmission('first'))
+    await queue.close()
+    expect([existsSync(join(dir, 'queue.db')), threads]).toEqual([true, 1])
+    const again = await createSqliteQueue({ dir, whenUsed: true })
+    expect(again.entry('first')).toMatchObject({ status: 'IN_QUEUE' })
+    await again.close()
+  } finally {
+    process.off('worker', count)
+  }
+})
+
+test('when used: what is wrong with the folder is told by requests, until it is right', async () => {
+  const dir = folder()
+  writeFileSync(dir, 'a file in the way')
+  const queue = await createSqliteQueue({ dir, whenUsed: true })
+  await expect(queue.submit(sampleSubmission('early'))).rejects.toMatchObject({
+    code: 'HEALTH_STORAGE_FAILED',
+    message: expect.stringContaining(dir),
+  })
+  expect(queue.entry('early')).toBeNull()
+  rmSync(dir)
+  while (queue.failure !== null) await new Promise((resolve) => setTimeout(resolve, 5))
+  await queue.submit(sampleSubmission('late'))
+  await queue.close()
+})
+
+test('when used: a file that was put there meanwhile is read, and nothing in it is written over', async () => {
+  const source = await used(2)
+  const dir = folder()
+  const queue = await createSqliteQueue({ dir, whenUsed: true })
+  cpSync(source, dir, { recursive: true })
+  await expect(queue.submit(sampleSubmission('early'))).rejects.toMatchObject({
+    code: 'HEALTH_STORAGE_FAILED',
+  })
+  while (queue.failure !== null) await new Promise((resolve) => setTimeout(resolve, 5))
+  await queue.submit(sampleSubmission('late'))
+  expect(['r0', 'r1', 'early', 'late'].map((id) => queue.entry(id)?.status)).toEqual([
+    'IN_QUEUE',
+    'IN_QUEUE',
+    undefined,
+    'IN_QUEUE',
+  ])
   await queue.close()
 })

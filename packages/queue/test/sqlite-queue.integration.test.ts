@@ -21,3 +21,10 @@ queueContract(
     createSqliteQueue({ dir: join(root, `bare-${place}`), maxRecentBytes: 0, ...limits }),
   { durable: true, operations: 2_000 },
 )
+// The first change is what starts the thread.
+queueContract(
+  'sqlite, made when used',
+  ({ place, ...limits }) =>
+    createSqliteQueue({ dir: join(root, `late-${place}`), whenUsed: true, ...limits }),
+  { durable: true, operations: 2_000 },
+)
