@@ -1,4 +1,4 @@
-// Every benchmark of the repository with the arguments of its quick run (together ten minutes), and how its own output becomes rows of
+// Every benchmark of the repository with the arguments of its quick run (together twelve minutes), and how its own output becomes rows of
 // the one table. A benchmark that writes rows itself (BENCH_ROWS) needs no reader. It runs nothing.
 
 /** The first `console.table` of a text: a list of objects by the names of its columns. */
@@ -49,12 +49,23 @@ const last = (text, words) =>
 const alone = (what, ours, unit, goal = null) => row(what, ours, unit, null, null, goal)
 
 export const plan = [
-  { file: 'apps/gateway/bench/proxy.ts', args: ['--rounds', '3', '--seconds', '1'] },
+  { file: 'apps/gateway/bench/proxy.ts', args: ['--rounds', '3', '--seconds', '1', '--paced'] },
   { file: 'apps/gateway/bench/start.ts', args: ['--rounds', '3'] },
   {
     file: 'apps/gateway/bench/eject.ts',
-    // The others take as long again: `npm run bench -- eject` has them all.
-    args: ['--seconds', '5', '--faults', '503, health 200;500;hang'],
+    // `node apps/gateway/bench/eject.ts` has all faults, the others in front beside each.
+    args: [
+      '--seconds',
+      '6',
+      '--faults',
+      '503, health 200;500;hang;reset;gone',
+      '--beside',
+      '503, health 200;hang',
+    ],
+  },
+  {
+    file: 'apps/gateway/bench/tail.ts',
+    args: ['--rounds', '3', '--faults', '503;hang', '--only', 'gateway'],
   },
   { file: 'apps/gateway/bench/submit.ts', args: ['--rounds', '4', '--seconds', '2'] },
   {

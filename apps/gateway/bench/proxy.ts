@@ -1,7 +1,8 @@
 /**
  * What a call through the gateway costs: CPU time of the gateway process per request, judging, journal and metrics on, beside bare
- * Fastify with undici, `@fastify/reply-from`, nginx and HAProxy in one run. Servers take turns in short rounds, so that a noisy
- * neighbour hits all alike; the ratios count, the absolute numbers are this machine's.
+ * Fastify with undici, `@fastify/reply-from`, `http-proxy`, nginx and HAProxy in one run. Servers take turns in short rounds, so that
+ * a noisy neighbour hits all alike; the ratios count, the absolute numbers are this machine's. The server behind answers from memory, so
+ * that what stands in front is the only bottleneck.
  *
  *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only NAME,NAME] [--kinds GET] [--connections 64] [--paced] [--soak]
  */
@@ -14,10 +15,11 @@ import {
   keepCompiled,
   nginx,
   nodeServer,
+  smallHeap,
   versionOf,
   type Server,
 } from './rig-server.ts'
-import { cpuMicros, median, memory, table, tell, watchForeign } from './rig.ts'
+import { cpuMicros, median, memory, table, tell, watchForeign, type Row } from './rig.ts'
 
 const { values } = parseArgs({
   options: {
@@ -44,7 +46,7 @@ const kinds = Object.entries(asks).filter(
 )
 
 const [nginxVersion, haproxyVersion] = [versionOf('nginx'), versionOf('haproxy')]
-const servers: Server[] = []
+const all: Server[] = []
 keepCompiled()
 const behind =
   nginxVersion === null
@@ -54,17 +56,21 @@ const behind =
         'server { listen 127.0.0.1:PORT backlog=1024; location / { return 200 "ok"; } location = /big { root DIR; } }',
       )
 const url = `http://127.0.0.1:${behind.port}`
-const ours = (name: string, client: string): Promise<Server> =>
+const ours = (name: string, client: string, flags?: readonly string[]): Promise<Server> =>
   gateway(
     name,
     { apps: { 'bench/app': { urls: [url], maxMultiplexing: 1000 } } },
     { HEALTH_UPSTREAM: client },
+    flags,
   )
 const starts: Readonly<Record<string, (() => Promise<Server>) | null>> = {
   gateway: () => ours('gateway', ''),
   'gateway, undici': () => ours('gateway, undici', 'undici'),
+  "gateway, V8's heap": () => ours("gateway, V8's heap", '', []),
   'fastify + undici': () => nodeServer('dispatch', url, 'fastify + undici'),
   'reply-from': () => nodeServer('reply-from', url),
+  'reply-from, our heap': () => nodeServer('reply-from', url, 'reply-from, our heap', smallHeap),
+  'http-proxy': () => nodeServer('http-proxy', url),
   nginx:
     nginxVersion === null
       ? null
@@ -84,6 +90,8 @@ const starts: Readonly<Record<string, (() => Promise<Server>) | null>> = {
           ),
 }
 
+/** They say what a heap is worth, which is the same for every kind of call. */
+const forGetOnly: ReadonlySet<string> = new Set(["gateway, V8's heap", 'reply-from, our heap'])
 const WARM_REQUESTS = 15_000
 
 interface Round extends Served {
@@ -115,13 +123,18 @@ async function ready(server: Server): Promise<void> {
   }
 }
 
-const goals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Goals for what a request costs: ours, by kind, beside others. */
+const costGoals: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   GET: { 'fastify + undici': '≤ 1.10', 'reply-from': '≤ 0.55', nginx: '≤ 2.70' },
   'POST 1 KB': { 'reply-from': '≤ 0.60', nginx: '≤ 2.40' },
   '32 KiB answer': { 'reply-from': '≤ 0.70', nginx: '≤ 2.20' },
 }
+/** For GETs: what the gateway may cost with undici as its client, and how many requests a second it serves. */
+const undiciGoals = { 'reply-from': '≤ 0.75', 'http-proxy': '≤ 0.55' }
+const rateGoals = { 'reply-from': '≥ 1.80', 'http-proxy': '≥ 2.40', nginx: '≥ 0.37' }
 
 async function measure(kind: string, ask: Ask): Promise<void> {
+  const servers = all.filter(({ name }) => kind === 'GET' || !forGetOnly.has(name))
   const seen = new Map<Server, Round[]>(servers.map((server) => [server, []]))
   // A Node server is warm after some ten thousand requests, however long a busy machine takes for them.
   for (const server of servers)
@@ -165,57 +178,116 @@ async function measure(kind: string, ask: Ask): Promise<void> {
       ]),
     ),
   )
+  const rows = (
+    name: string,
+    pick: (one: Round) => number,
+    unit: string,
+    beside: readonly (readonly [string, string | null])[],
+  ): Row[] => {
+    const me = servers.find((server) => server.name === name)
+    return beside.flatMap(([other, goal]) => {
+      const it = servers.find((server) => server.name === other)
+      return me === undefined || it === undefined
+        ? []
+        : [
+            {
+              what: `${name.replace('gateway, undici', 'gateway with undici')}: direct call, ${kind}`,
+              ours: of(me, pick),
+              unit,
+              beside: other,
+              theirs: of(it, pick),
+              goal,
+            },
+          ]
+    })
+  }
+  const spent = (one: Round): number => one.cpu
   tell(
-    servers.slice(1).map((server) => ({
-      what: `gateway: direct call, ${kind}`,
-      ours: cost,
-      unit: 'CPU µs/request',
-      beside: server.name,
-      theirs: of(server, (one) => one.cpu),
-      goal: goals[kind]?.[server.name] ?? null,
-    })),
+    rows(
+      'gateway',
+      spent,
+      'CPU µs/request',
+      servers.slice(1).map(({ name }) => [name, costGoals[kind]?.[name] ?? null]),
+    ),
   )
+  if (kind !== 'GET') return
+  tell(rows('gateway', (one) => one.perSecond, 'requests/s', Object.entries(rateGoals)))
+  tell(rows('gateway, undici', spent, 'CPU µs/request', Object.entries(undiciGoals)))
 }
 
 const PACE = { connections: 64, perSecond: 2000, seconds: 2 }
+const pacedBeside = ['gateway', 'reply-from', 'nginx']
 
-/** What each server adds to a call at a rate that keeps nobody busy, beside the same call without it. */
+/** What servers add to a call at a rate that keeps nobody busy, beside the same call without them. */
 async function addedLatency(): Promise<void> {
   const direct: Paced[] = []
-  const seen = new Map<Server, Paced[]>(servers.map((server) => [server, []]))
-  for (let n = 0; n < rounds; n++) {
-    direct.push(await pace(behind.port, '/', PACE))
-    for (const [at] of servers.entries()) {
-      const server = servers[(at + n) % servers.length]!
-      seen.get(server)!.push(await pace(server.port, asks['GET']!.path, PACE))
+  const paced = all.filter(({ name }) => pacedBeside.includes(name))
+  const seen = new Map<Server, Paced[]>(paced.map((server) => [server, []]))
+  // Round 0 warms the callers.
+  for (let n = 0; n <= rounds; n++) {
+    const bare = await pace(behind.port, '/', PACE)
+    if (n > 0) direct.push(bare)
+    for (const [at] of paced.entries()) {
+      const server = paced[(at + n) % paced.length]!
+      const one = await pace(server.port, asks['GET']!.path, PACE)
+      if (n > 0) seen.get(server)!.push(one)
     }
   }
+  // Beside the direct calls of the same round: the callers' own noise is in both.
   const added = (server: Server, which: 'p50Ms' | 'p99Ms'): number =>
-    median(seen.get(server)!.map((one) => one[which])) - median(direct.map((one) => one[which]))
-  console.log(`\n${PACE.perSecond} calls a second over ${PACE.connections} connections`)
+    median(seen.get(server)!.map((one, n) => one[which] - direct[n]![which]))
+  const failed = (server: Server): number =>
+    seen.get(server)!.reduce((sum, one) => sum + one.failed, 0)
+  const spread = (which: 'p50Ms' | 'p99Ms'): string => {
+    const all = direct.map((one) => one[which])
+    return `${Math.min(...all).toFixed(3)} to ${Math.max(...all).toFixed(3)}`
+  }
+  console.log(
+    `\n${PACE.perSecond} calls a second over ${PACE.connections} connections; direct: p50 ${spread('p50Ms')} ms, p99 ${spread('p99Ms')} ms`,
+  )
   console.log(
     table(
-      ['server', 'added p50 ms', 'added p99 ms'],
-      servers.map((server) => [
+      ['server', 'added p50 ms', 'added p99 ms', 'errors'],
+      paced.map((server) => [
         server.name,
         added(server, 'p50Ms').toFixed(3),
         added(server, 'p99Ms').toFixed(3),
+        String(failed(server)),
       ]),
     ),
   )
-  const mine = servers[0]!
-  tell(
-    servers.slice(1).flatMap((server) =>
-      (['p50Ms', 'p99Ms'] as const).map((which) => ({
-        what: `gateway: added ${which === 'p50Ms' ? 'p50' : 'p99'} at ${PACE.perSecond}/s`,
-        ours: added(mine, which),
-        unit: 'ms',
-        beside: server.name,
-        theirs: added(server, which),
-        goal: server.name === 'reply-from' && which === 'p50Ms' ? '≤ 0.60' : null,
-      })),
-    ),
-  )
+  const named = (name: string): Server | undefined => paced.find((server) => server.name === name)
+  const [mine, from, front] = pacedBeside.map(named)
+  if (mine === undefined) return
+  const alone = (what: string, ms: number, goal: string): Row => ({
+    what: `gateway: ${what} at ${PACE.perSecond}/s`,
+    ours: ms,
+    unit: 'ms',
+    beside: null,
+    theirs: null,
+    goal,
+  })
+  tell([
+    alone('added p50', added(mine, 'p50Ms'), '≤ 0.15'),
+    ...(from === undefined
+      ? []
+      : [
+          {
+            ...alone('added p50', added(mine, 'p50Ms'), '≤ 0.60'),
+            beside: from.name,
+            theirs: added(from, 'p50Ms'),
+          },
+        ]),
+    ...(front === undefined
+      ? []
+      : [
+          alone(
+            `added p99, less that of nginx,`,
+            added(mine, 'p99Ms') - added(front, 'p99Ms'),
+            '≤ 1',
+          ),
+        ]),
+  ])
 }
 
 /** Memory after 60 s beside after 300 s under load. */
@@ -247,15 +319,27 @@ try {
   for (const [name, start] of Object.entries(starts)) {
     if (wanted !== undefined && !wanted.includes(name)) continue
     if (start === null) console.log(`left out: ${name} is not installed`)
-    else servers.push(await start())
+    else all.push(await start())
   }
-  for (const server of servers) await ready(server)
+  for (const server of all) await ready(server)
   console.log(
-    `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}`,
+    `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}; of the Node servers only the gateways have \`npm start\`'s small young generation, where not said otherwise`,
   )
   for (const [kind, ask] of kinds) await measure(kind, ask)
   if (values.paced) await addedLatency()
-  if (values.soak) await soak(servers[0]!)
+  const [first] = all
+  if (first?.name === 'gateway')
+    tell([
+      {
+        what: 'gateway: memory after all these calls',
+        ours: memory(first.pid).pss,
+        unit: 'MiB (PSS)',
+        beside: null,
+        theirs: null,
+        goal: '≤ 80',
+      },
+    ])
+  if (values.soak) await soak(all[0]!)
 } finally {
-  for (const server of [...servers, behind]) await server.close()
+  for (const server of [...all, behind]) await server.close()
 }

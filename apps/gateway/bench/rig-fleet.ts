@@ -1,6 +1,6 @@
 /**
- * Many small servers in one process, of which some can be told to misbehave: `node rig-fleet.ts COUNT`. It tells its ports, and
- * counts how often and how long bad ones still got work (`…/work`); what asks for their health does not count.
+ * Many small servers in one process, of which some can be told to misbehave: `node rig-fleet.ts COUNT`. It tells its ports, and what
+ * bad ones still saw of work (`…/work`) and of connections that asked nothing; requests for their health do not count.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -8,37 +8,52 @@ import type { AddressInfo, Socket } from 'node:net'
 /** How a server misbehaves. `503, health 200`: its health check still passes. */
 export type Fault = '503' | '503, health 200' | '500' | 'hang' | 'reset' | 'gone'
 
-/** What a bad server saw. */
-export interface Hits {
-  readonly count: number
-  /** From the first to the last, in ms. */
-  readonly spanMs: number
+/** What a server saw since it was told to be bad; times in ms since then. */
+export interface Seen {
+  readonly requests: number
+  /** When the first request came, by the clock of the machine (Unix ms); 0 without one. */
+  readonly firstWall: number
+  readonly lastMs: number
+  /** Requests that it never answered and that nobody took back. */
+  readonly held: number
+  /** When the last one that it never answered was taken back, now while one is held; 0 when there was none. */
+  readonly heldMs: number
+  /** Connections that ended without a request: TCP checks. */
+  readonly checks: number
+  /** From the first 500 after half a second without one to the end of the check that it led to. */
+  readonly verdictMs: readonly number[]
 }
 
-/** An order to the process. */
+/** An order to the process: `fault: null` heals, `gone` ones apart. */
 export type FleetOrder =
-  | { readonly fault: Fault; readonly servers: readonly number[] }
-  | { readonly report: true }
+  | { readonly fault: Fault | null; readonly servers: readonly number[] }
+  | { readonly report: readonly number[] }
 
 interface Member {
   server: Server
   readonly port: number
-  fault: Fault | null
-  hits: number
-  first: number
-  last: number
   readonly sockets: Set<Socket>
+  fault: Fault | null
+  badAt: number
+  requests: number
+  firstWall: number
+  lastAt: number
+  held: number
+  heldAt: number
+  checks: number
+  failedAt: number
+  quietAt: number
+  verdictMs: number[]
 }
 
 const OK = '{"status":"healthy"}'
+/** 500s that follow each other closer than this are one burst. */
+const BURST_MS = 500
 
 function answer(member: Member, url: string, response: ServerResponse): void {
   const { fault } = member
   const checked = url.startsWith('/health')
-  if (fault !== null && url.includes('/work')) {
-    member.last = performance.now()
-    if (member.hits++ === 0) member.first = member.last
-  }
+  if (fault !== null && url.includes('/work')) count(member, response)
   const status =
     fault === '503' || (fault === '503, health 200' && !checked)
       ? 503
@@ -59,21 +74,77 @@ function answer(member: Member, url: string, response: ServerResponse): void {
   }
 }
 
+function count(member: Member, response: ServerResponse): void {
+  const now = performance.now()
+  if (member.requests++ === 0) member.firstWall = performance.timeOrigin + now
+  member.lastAt = now
+  if (member.fault === '500') {
+    if (now - member.quietAt > BURST_MS) member.failedAt = now
+    member.quietAt = now
+  }
+  if (member.fault !== 'hang') return
+  const { badAt } = member
+  member.held++
+  response.once('close', () => {
+    if (badAt !== member.badAt) return
+    member.held--
+    member.heldAt = performance.now()
+  })
+}
+
+/** A connection that ends without a request was a check of the port. */
+function checked(member: Member): void {
+  if (member.fault === null) return
+  member.checks++
+  if (member.failedAt > 0) member.verdictMs.push(performance.now() - member.failedAt)
+  member.failedAt = 0
+}
+
+const fresh = () => ({
+  requests: 0,
+  firstWall: 0,
+  lastAt: 0,
+  held: 0,
+  heldAt: 0,
+  checks: 0,
+  failedAt: 0,
+  quietAt: 0,
+  verdictMs: [],
+})
+
 async function member(): Promise<Member> {
   const sockets = new Set<Socket>()
+  const asked = new WeakSet<Socket>()
   const server = createServer((request, response) => {
+    asked.add(request.socket)
     request.resume()
     answer(made, request.url ?? '', response)
   })
   server.keepAliveTimeout = 60_000
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      sockets.delete(socket)
+      if (!asked.has(socket)) checked(made)
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const made: Member = { server, port, fault: null, hits: 0, first: 0, last: 0, sockets }
+  const made: Member = { server, port, sockets, fault: null, badAt: 0, ...fresh() }
   return made
+}
+
+function seen(one: Member): Seen {
+  const since = (at: number): number => (at === 0 ? 0 : at - one.badAt)
+  return {
+    requests: one.requests,
+    firstWall: one.firstWall,
+    lastMs: since(one.lastAt),
+    held: one.held,
+    heldMs: since(one.held > 0 ? performance.now() : one.heldAt),
+    checks: one.checks,
+    verdictMs: one.verdictMs,
+  }
 }
 
 if (process.argv[1]?.endsWith('rig-fleet.ts')) {
@@ -82,20 +153,17 @@ if (process.argv[1]?.endsWith('rig-fleet.ts')) {
   process.on('disconnect', () => process.exit())
   process.on('message', (order: FleetOrder) => {
     if ('report' in order) {
-      const bad = members.filter(({ fault }) => fault !== null)
-      process.send!(
-        bad.map(({ hits, first, last }): Hits => ({ count: hits, spanMs: last - first })),
-      )
+      process.send!(order.report.map((at) => seen(members[at]!)))
       return
     }
     for (const at of order.servers) {
       const one = members[at]!
-      one.fault = order.fault
+      Object.assign(one, fresh(), { fault: order.fault, badAt: performance.now() })
       if (order.fault !== 'gone') continue
       one.server.close()
       for (const socket of one.sockets) socket.resetAndDestroy()
     }
-    process.send!('bad')
+    process.send!('done')
   })
   process.send!(members.map(({ port }) => port))
 }

@@ -77,6 +77,7 @@ const kinds: Readonly<Record<string, () => Promise<number>>> = {
     })
     return portOf(app)
   },
+  /** With its defaults: undici, at most 128 connections that are kept, one request at a time on each. */
   async 'reply-from'() {
     const { default: from } = await import('@fastify/reply-from')
     const app = fastify()
@@ -87,6 +88,21 @@ const kinds: Readonly<Record<string, () => Promise<number>>> = {
       reply.from(request.url.slice('/run/bench/app'.length)),
     )
     return portOf(app)
+  },
+  /** Its connections to the server behind are kept, which it does not do by itself. */
+  async 'http-proxy'() {
+    const { Agent, createServer } = process.getBuiltinModule('node:http')
+    const { default: httpProxy } = await import('http-proxy')
+    const agent = new Agent({ keepAlive: true, maxSockets: 128 })
+    const proxy = httpProxy.createProxyServer({ target: behind, agent })
+    proxy.on('error', (_error, _request, response) => void response.destroy())
+    const server = createServer((request, response) => {
+      request.url = request.url!.slice('/run/bench/app'.length)
+      proxy.web(request, response)
+    })
+    server.keepAliveTimeout = 60_000
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return (server.address() as AddressInfo).port
   },
   /** One route and nothing else: what a start costs at least. */
   async route() {

@@ -20,6 +20,11 @@ export interface Server {
   close(): Promise<void>
 }
 
+/** Our gateway: where it keeps its journal, too. */
+export interface GatewayServer extends Server {
+  readonly dataDir: string
+}
+
 /** What is running: nothing of it outlives us, however we end. */
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -110,12 +115,21 @@ async function listening(name: string, child: ChildProcess, port: number): Promi
   }
 }
 
-/** One of the servers of `rig-node.ts`. */
-export async function nodeServer(kind: string, behind = '', name = kind): Promise<Server> {
+/** The young generation that `npm start` gives our gateway; V8's own default is four times as much. */
+export const smallHeap: readonly string[] = ['--max-semi-space-size=4']
+
+/** One of the servers of `rig-node.ts`, with V8's defaults where no `flags` are given, as its users have it. */
+export async function nodeServer(
+  kind: string,
+  behind = '',
+  name = kind,
+  flags: readonly string[] = [],
+): Promise<Server> {
   const begun = performance.now()
   const child = endWithUs(
     fork(here('rig-node.ts'), [kind], {
-      execArgv: fromSource,
+      // DEP0060 is http-proxy's.
+      execArgv: [...fromSource, '--disable-warning=DEP0060', ...flags],
       env: { ...process.env, BENCH_URL: behind },
     }),
   )
@@ -130,12 +144,13 @@ export async function nodeServer(kind: string, behind = '', name = kind): Promis
   }
 }
 
-/** Our gateway as `health start` starts it, log and journal in files. */
+/** Our gateway as `npm start` starts it, its journal in files. */
 export async function gateway(
   name: string,
   configuration: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string>> = {},
-): Promise<Server> {
+  flags: readonly string[] = smallHeap,
+): Promise<GatewayServer> {
   const dir = mkdtempSync(join(tmpdir(), 'bench-gateway-'))
   const file = join(dir, 'health.config.json')
   const whole = {
@@ -145,8 +160,7 @@ export async function gateway(
   }
   writeFileSync(file, JSON.stringify(whole))
   const args = [
-    // As `npm start` does.
-    '--max-semi-space-size=4',
+    ...flags,
     ...fromSource,
     ...profiling(name),
     here('../src/main.ts'),
@@ -166,6 +180,7 @@ export async function gateway(
     name,
     pid: child.pid!,
     port,
+    dataDir: whole.dataDir,
     startMs: performance.now() - begun,
     async close() {
       await endKindly(child, () => child.kill('SIGTERM'))

@@ -92,7 +92,11 @@ export interface Row {
 export function tell(rows: readonly Row[]): void {
   const file = process.env['BENCH_ROWS']
   if (file === undefined) return
-  for (const row of rows) appendFileSync(file, `${JSON.stringify(row)}\n`)
+  for (const row of rows) {
+    // JSON has no NaN, and null would pass for less than any limit.
+    if (!Number.isFinite(row.ours)) throw new Error(`not measured: ${row.what}`)
+    appendFileSync(file, `${JSON.stringify(row)}\n`)
+  }
 }
 
 /** Cores of this machine. */
