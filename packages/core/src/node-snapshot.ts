@@ -74,7 +74,7 @@ export function readNodes(
     const { word, context, devices, tenants, holdings, leaving, deadlines, ...rest } = row
     const record: NodeRecord = {
       ...rest,
-      configuration: nodeTable.find(word),
+      configuration: nodeTable().find(word),
       context: { ...context, policy },
       devices: new Map(
         devices.map((device) => [device.uuid, { ...device, left: device.left ?? null }]),

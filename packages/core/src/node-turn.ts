@@ -13,8 +13,10 @@ import type { NodePolicy } from './node-policy.ts'
 import type { NodeRecord } from './node-record.ts'
 import type { Configuration, Expired, Performance } from './table.ts'
 
-/** The node's chart as a table. */
-export const nodeTable = compile(nodeMachine)
+let compiled: ReturnType<typeof compile<typeof nodeMachine>> | null = null
+
+/** The node's chart as a table; made with the first node, which a fleet of fixed URLs never has. */
+export const nodeTable = () => (compiled ??= compile(nodeMachine))
 
 /** What the fleet lends for one step. */
 export interface NodesEnv {
@@ -140,7 +142,7 @@ export class Turn {
   /** Sends a verdict to the chart. False when it changes nothing there. */
   send(node: NodeRecord, verdict: NodeVerdict | Expired, why: Why = {}): boolean {
     node.context = { ...node.context, policy: this.policy }
-    const plan = nodeTable.decide(node.configuration, node.context, verdict)
+    const plan = nodeTable().decide(node.configuration, node.context, verdict)
     if (plan === null) return false
     const on: Performance<NodeContext, NodeVerdict | Expired> = {
       context: node.context,
@@ -149,7 +151,7 @@ export class Turn {
       delay: NaN,
       cleared: false,
     }
-    nodeTable.perform(plan, on)
+    nodeTable().perform(plan, on)
     const from = stateOf(node)
     node.configuration = plan.next
     const to = stateOf(node)

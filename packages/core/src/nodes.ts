@@ -244,7 +244,7 @@ export class Nodes {
 
   #create(id: string, at: number, policy: NodePolicy): NodeRecord {
     const slot = this.#slots.length
-    const node = createNode(id, slot, at, nodeTable.find('healthy'), policy)
+    const node = createNode(id, slot, at, nodeTable().find('healthy'), policy)
     this.#nodes.set(id, node)
     this.#slots.push(node)
     return node

@@ -188,8 +188,13 @@ export const requestMachine = chart.createMachine({
   },
 })
 
-const table = compile(requestMachine)
-const leased = table.find('leased')
+let compiled: ReturnType<typeof compileRequest> | null = null
+
+/** Made when the first attempt of a queued request ends: many a gateway only passes calls on. */
+function compileRequest() {
+  const table = compile(requestMachine)
+  return { table, leased: table.find('leased') }
+}
 
 /** What becomes of a request, and by which rule. */
 export type Disposition =
@@ -230,6 +235,7 @@ export function dispose(
     status: attempt.status,
     headers: attempt.headers,
   }
+  const { table, leased } = (compiled ??= compileRequest())
   const plan = table.decide(leased, { policy, record }, verdict)!
   const rule = plan.rule!
   if (plan.next.word === 'delivered') return { do: 'deliver', rule }

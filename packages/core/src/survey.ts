@@ -135,6 +135,9 @@ class Scout {
   readonly #machine: AnyStateMachine
   readonly #marks: Mark[] = []
   readonly #scope = inertScope(({ type }) => this.#passed.push(this.#marks[Number(type)]!))
+  // Kept, since a machine is surveyed at every start: many ways lead from one configuration.
+  readonly #snapshots = new Map<Configuration, AnyMachineSnapshot>()
+  readonly #left = new Map<Configuration, Map<AnyTransitionDefinition, ReadonlySet<AnyStateNode>>>()
   #passed: Mark[] = []
   #told: AnyTransitionDefinition[] = []
 
@@ -165,14 +168,25 @@ class Scout {
 
   /** The states that one transition alone would leave. Where it leads is no discovery: it may never be taken alone. */
   leaving(from: Configuration, transition: AnyTransitionDefinition): ReadonlySet<AnyStateNode> {
-    this.#walk(from, [transition])
-    return new Set(this.#passed.flatMap((mark) => (mark.kind === 'leave' ? [mark.node] : [])))
+    let known = this.#left.get(from)
+    if (known === undefined) this.#left.set(from, (known = new Map()))
+    let left = known.get(transition)
+    if (left === undefined) {
+      this.#walk(from, [transition])
+      left = new Set(this.#passed.flatMap((mark) => (mark.kind === 'leave' ? [mark.node] : [])))
+      known.set(transition, left)
+    }
+    return left
   }
 
   #walk(from: Configuration, transitions: readonly AnyTransitionDefinition[]): AnyMachineSnapshot {
     this.#passed = []
     this.#told = [...transitions]
-    const snapshot = this.#machine.resolveState({ value: from.value, context: {} })
+    let snapshot = this.#snapshots.get(from)
+    if (snapshot === undefined) {
+      snapshot = this.#machine.resolveState({ value: from.value, context: {} })
+      this.#snapshots.set(from, snapshot)
+    }
     return this.#machine.transition(snapshot, { type: '' }, this.#scope)
   }
 
