@@ -1,6 +1,6 @@
 /**
  * Bodies that are read before their route runs (submits and orders): the go-ahead for those that ask for one, and an end for
- * those that never come. Direct calls watch their own.
+ * those that never come. Whoever reads before the router watches its own.
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -15,6 +15,23 @@ export const bodyStalled: Refusal = {
   errorType: 'bad_request',
   detail: 'The body did not come: less than 1 KB was received in 30 s.',
   headers: { connection: 'close' },
+}
+
+/** Something that waits for a body. */
+export interface Awaiting {
+  /** Begins to watch, if the body is still not here. */
+  watchBody(): void
+}
+
+/** Most bodies are here before this turn of the loop ends: only the others are worth a watch. */
+const young: Awaiting[] = []
+
+/** Has a body watched that does not come with its head. */
+export function watchSoon(one: Awaiting): void {
+  if (young.push(one) > 1) return
+  setImmediate(() => {
+    for (const awaiting of young.splice(0)) awaiting.watchBody()
+  })
 }
 
 /** Watches the bodies of an app's requests. */

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import { policyOf, startPending, type Mode, type RunnerHandle } from '@health/core'
 import { Attempt, type Settlement, type Sink } from './attempt.ts'
 import { BodyTooLarge, limitBody } from './body-limit.ts'
-import { bodyStalled } from './body-watch.ts'
+import { bodyStalled, watchSoon } from './body-watch.ts'
 import { answerRaw, bodyTooLarge, type Refusal } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import type { Wait } from './lane.ts'
@@ -325,16 +325,6 @@ export class DirectCall implements Waiter, Sink {
     if (this.#body !== null && !this.#request.complete) this.#attempt?.abandon()
     else this.#attempt?.leave()
   }
-}
-
-/** Most bodies are here before this turn of the loop ends: only the others are worth a watch. */
-const young: DirectCall[] = []
-
-function watchSoon(call: DirectCall): void {
-  if (young.push(call) > 1) return
-  setImmediate(() => {
-    for (const one of young.splice(0)) one.watchBody()
-  })
 }
 
 /** Whether a request announces a body; an announced length of 0 is none. */

@@ -2,16 +2,18 @@
  * What happens to a body that is still coming when its answer is out, as a refusal often is: it is read and thrown away for a
  * while. To close at once would reset the connection, and take the answer from a caller who is still sending.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Lanes } from './lane.ts'
 
 /** How long the rest of a body may take, in ms; then the connection is closed. */
 export const LINGER_MS = 5000
 
-/** Watches the requests of a server that have a body. */
-export function lingerAfterAnswers(server: Server, lanes: Lanes): void {
-  // Before whoever answers: some refuse at once.
-  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+/** Watches one request, before anything answers it. */
+export type Linger = (request: IncomingMessage, response: ServerResponse) => void
+
+/** What watches the requests of a server; those without a body need nothing. */
+export function createLinger(lanes: Lanes): Linger {
+  return (request, response) => {
     const { headers, socket } = request
     if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)
       return
@@ -30,5 +32,5 @@ export function lingerAfterAnswers(server: Server, lanes: Lanes): void {
       })
       request.once('close', () => wait.cancel())
     })
-  })
+  }
 }

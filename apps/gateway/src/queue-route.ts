@@ -6,12 +6,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { later } from './later.ts'
-import { statusAnswer, submitAnswer } from './queue-answer.ts'
-import { forwardHead } from './response-head.ts'
-import { readQuery, readSubmission } from './submission.ts'
+import { statusAnswer } from './queue-answer.ts'
+import { submit } from './submit.ts'
 import { parseQueueTarget, queueBase, type QueueTarget } from './target.ts'
 
 const PREFIX = '/queue/'.length
+const NO_BODY = new Uint8Array(0)
 
 /** Adds the routes of the queue. */
 export function queueRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -30,7 +30,16 @@ export function queueRoutes(app: FastifyInstance, gateway: Gateway): void {
           return refuse(404, 'not_found', 'There is no such path under /queue/{owner}/{alias}.')
         switch (target.kind) {
           case 'submit':
-            return submit(gateway, request, target)
+            return submit(gateway, {
+              id: request.id,
+              target,
+              request: request.raw,
+              body: Buffer.isBuffer(request.body) ? request.body : NO_BODY,
+              owner: request.caller?.owner ?? '',
+              ours: request.caller !== null && !gateway.gate.isOpen,
+              address: request.ip,
+              proto: request.protocol,
+            })
           case 'cancel':
             return cancel(gateway, request, reply, target)
           case 'status':
@@ -48,65 +57,6 @@ export function queueRoutes(app: FastifyInstance, gateway: Gateway): void {
 }
 
 type OneRequest = Exclude<QueueTarget, { kind: 'submit' }>
-
-async function submit(
-  gateway: Gateway,
-  request: FastifyRequest,
-  target: Extract<QueueTarget, { kind: 'submit' }>,
-): Promise<unknown> {
-  const line = gateway.lines.of(target.app)
-  if (line === null) return refuse(404, 'app_not_found', `There is no app ${target.app}.`)
-  if (gateway.closing())
-    refuse(503, 'runner_scheduling_failure', 'The gateway is shutting down.', {
-      headers: { 'retry-after': '1' },
-    })
-  const { path, maxLength, webhook } = readQuery(target.path)
-  if (webhook !== null) return later('fal_webhook')
-  const now = gateway.clock.wall()
-  const submission = readSubmission(
-    request.headers,
-    Buffer.isBuffer(request.body) ? request.body : new Uint8Array(0),
-    {
-      id: request.id,
-      app: target.app,
-      path,
-      owner: request.caller?.owner ?? '',
-      now,
-      head: forwardHead(request.raw.rawHeaders, {
-        id: request.id,
-        address: request.ip,
-        proto: request.protocol,
-        host: request.headers.host ?? '',
-        ours: request.caller !== null && !gateway.gate.isOpen,
-      }),
-    },
-  )
-  if (maxLength !== null && gateway.queue.size(target.app, now).all > maxLength) {
-    return refuse(
-      429,
-      'queue_length_limit',
-      `More than fal_max_queue_length (${maxLength}) requests wait for ${target.app}.`,
-      { headers: { 'retry-after': '1' } },
-    )
-  }
-  const { position } = await taken(gateway, submission)
-  return submitAnswer(queueBase(request.raw, request.protocol), target.app, submission.id, position)
-}
-
-/** Submits, and says how that went. */
-async function taken(
-  { queue, trouble }: Gateway,
-  submission: Parameters<Gateway['queue']['submit']>[0],
-): ReturnType<Gateway['queue']['submit']> {
-  try {
-    const place = await queue.submit(submission)
-    trouble.worked('submit')
-    return place
-  } catch (error) {
-    trouble.failed('submit', error, { app: submission.app })
-    throw error
-  }
-}
 
 /** The request that is meant, when the caller may see it. */
 function find(

@@ -2,7 +2,6 @@
  * The gateway's HTTP server: puts the routes on Fastify, bounds what a client may cost, and ends in order. Which adapters stand
  * behind it is decided elsewhere (`compose.ts`).
  */
-import { randomUUID } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
@@ -14,17 +13,17 @@ import { channelRoutes, takesUpgrade } from './channel.ts'
 import { watchRequests } from './channel-queue.ts'
 import type { Config } from './config.ts'
 import { limitConnections } from './connection.ts'
-import { directFront } from './direct-front.ts'
 import { createDispatcher, type Dispatcher } from './dispatch.ts'
 import { answerRaw, errorBody, refusalOf, type Refusal } from './error-answer.ts'
 import { createExitWatch } from './exit-watch.ts'
 import { fleetRoutes } from './fleet-route.ts'
+import { createFront } from './front.ts'
 import type { Gateway, Log } from './gateway.ts'
 import type { HeartbeatTokens } from './heartbeat-token.ts'
 import { createLanes } from './lane.ts'
 import { laterRoutes } from './later.ts'
 import { createLines, type Lines } from './line.ts'
-import { lingerAfterAnswers } from './linger.ts'
+import { createLinger } from './linger.ts'
 import { createMetrics } from './metric.ts'
 import { metricRoutes } from './metric-route.ts'
 import { noteRoutes, openApiRoutes } from './openapi.ts'
@@ -34,6 +33,7 @@ import { readBodies } from './body-watch.ts'
 import { proxyRoutes } from './proxy-route.ts'
 import { queueRoutes } from './queue-route.ts'
 import { createQueueTrouble } from './queue-trouble.ts'
+import { requestId } from './request-id.ts'
 import { runRoutes } from './run-route.ts'
 import { createRunnerRoutes } from './runner-route.ts'
 import { createWake } from './wake.ts'
@@ -142,6 +142,11 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
       request,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })
+  const refusing = (request: string, error: unknown): Refusal => {
+    const refusal = refusalOf(error)
+    if (refusal.status >= 500 && refusal.errorType === 'internal_error') sayFailed(request, error)
+    return refusal
+  }
   const app = fastify({
     http: {
       maxHeaderSize: HEAD_BYTES,
@@ -156,7 +161,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     bodyLimit: limits().bodyBytes,
     rewriteUrl: rewrite,
     schemaController: noSchemas,
-    genReqId: () => randomUUID(),
+    genReqId: requestId,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
@@ -168,32 +173,28 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   // Counted by us, and refused by name.
   app.server.maxHeadersCount = 0
   const [routed] = app.server.listeners('request')
-  const direct = directFront(gateway)
+  const linger = createLinger(lanes)
+  const front = createFront(gateway, linger, refusing)
   app.server.removeAllListeners('request')
   app.server.on('request', (request, response) => {
     try {
-      if (direct(request, response)) return
+      if (front(request, response)) return
     } catch (error) {
       sayFailed(null, error)
       return void response.destroy()
     }
+    linger(request, response)
     routed!.call(app.server, request, response)
   })
   app.server.on('checkContinue', (request, response) =>
     app.server.emit('request', request, response),
   )
-  lingerAfterAnswers(app.server, lanes)
   limitConnections(
     app.server,
     () => limits().connections,
     () => metrics.count('connection_limit'),
   )
-  app.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error)
-    if (refusal.status >= 500 && refusal.errorType === 'internal_error')
-      sayFailed(request.id, error)
-    return answer(reply, refusal)
-  })
+  app.setErrorHandler((error, request, reply) => answer(reply, refusing(request.id, error)))
   app.setNotFoundHandler((_request, reply) =>
     answer(reply, { status: 404, errorType: 'not_found', detail: 'There is no such path.' }),
   )
@@ -284,7 +285,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
         : { status: 400, errorType: 'bad_request', detail: 'This is not a valid HTTP/1.1 request.' }
   const body = JSON.stringify(errorBody(refusal))
   socket.end(
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nx-fal-request-id: ${randomUUID()}\r\nx-fal-error-type: ${refusal.errorType}\r\n` +
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nx-fal-request-id: ${requestId()}\r\nx-fal-error-type: ${refusal.errorType}\r\n` +
       `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }

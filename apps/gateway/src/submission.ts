@@ -111,16 +111,21 @@ export function readSubmission(
 
 /** A flat head as an object, repeated names joined; the length is that of the stored body. */
 function keptHeaders(head: readonly string[]): Record<string, string> {
-  const kept: Record<string, string> = Object.create(null) as Record<string, string>
+  const kept: Record<string, string> = {}
   for (let i = 0; i < head.length; i += 2) {
     const name = head[i]!
     if (name === 'content-length') continue
-    kept[name] =
-      kept[name] === undefined
+    const before = Object.hasOwn(kept, name) ? kept[name] : undefined
+    const value =
+      before === undefined
         ? head[i + 1]!
-        : `${kept[name]}${name === 'cookie' ? '; ' : ', '}${head[i + 1]!}`
+        : `${before}${name === 'cookie' ? '; ' : ', '}${head[i + 1]!}`
+    // Assigned, this one name would be lost.
+    if (name === '__proto__')
+      Object.defineProperty(kept, name, { value, enumerable: true, configurable: true })
+    else kept[name] = value
   }
-  return { ...kept }
+  return kept
 }
 
 /** Takes the queue's own query words out of a path: `fal_webhook` and `fal_max_queue_length` are for us, not for the runner. */

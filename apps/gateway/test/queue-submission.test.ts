@@ -100,6 +100,15 @@ describe('a submission', () => {
       headers: { 'content-type': 'application/json', 'x-a': '1, 2', cookie: 'a; b' },
     })
   })
+  test('keeps headers whose names mean something to objects', () => {
+    const head = ['constructor', 'a', '__proto__', 'b', 'toString', 'c', '__proto__', 'd']
+    const { headers } = readSubmission({}, body, { ...place, head })
+    expect(Object.entries(headers)).toEqual([
+      ['constructor', 'a'],
+      ['__proto__', 'b, d'],
+      ['toString', 'c'],
+    ])
+  })
   test.for([
     ['application/json', '{"a":', [400, 'bad_request']],
     ['application/json; charset=utf-8', 'x', [400, 'bad_request']],
