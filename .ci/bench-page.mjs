@@ -7,7 +7,7 @@ import { BUSY_CORES } from './bench-load.mjs'
 
 /** Packages whose version says what was measured, and whose dependency each is. */
 const packages = {
-  'apps/gateway': ['fastify', 'undici', '@fastify/reply-from'],
+  'apps/gateway': ['fastify', 'undici', '@fastify/reply-from', 'http-proxy'],
   'packages/core': ['xstate'],
   'packages/realtime': ['ws'],
   'packages/queue': ['bullmq'],
