@@ -130,6 +130,7 @@ export {
   JOURNAL_FORMAT,
   type JournalHeader,
 } from './journal.ts'
+export { FactReader } from './fact-reader.ts'
 export { compile } from './compile.ts'
 export { interpret } from './interpret.ts'
 export type { Configuration, Effect, Performance, Plan, Start, Step, Table } from './table.ts'

@@ -2,8 +2,16 @@
  * Reads the journal back, from any event on. A last line that a crash tore is reported and left out; anything else that cannot
  * be read is refused by file and line. It changes no file and decides nothing.
  */
-import { HealthError, JOURNAL_FORMAT, type HealthEvent } from '@health/core'
-import { readLines, segmentsAt, type Line, type Segment, type SegmentHeader } from './segment.ts'
+import { FactReader, HealthError, JOURNAL_FORMAT, type HealthEvent } from '@health/core'
+import {
+  lineWithoutEnd,
+  readLines,
+  readPieces,
+  segmentsAt,
+  type Line,
+  type Segment,
+  type SegmentHeader,
+} from './segment.ts'
 
 /** A line that stands for events which were dropped: the state after `to` is in a snapshot. Not a fact, never given to `step`. */
 export interface JournalGap {
@@ -121,35 +129,65 @@ async function readSegment(
 ): Promise<{ readonly line: number; readonly from: number } | null> {
   let covered = after
   let previous = segment.header!.seq
-  // One line behind, because only the very last line may be torn.
-  let held: Line | null = null
-  let from = 0
-  const read = (line: Line): void => {
-    if (line.number === 1) return
-    try {
-      const record = decodeRecord(line.text)
-      if (record.seq! < previous) throw new Error(`its seq ${record.seq} follows ${previous}`)
-      previous = record.seq!
-      if (record.type === 'journal.gap') {
-        if (record.to > covered)
-          throw new Error(`the events ${record.from} to ${record.to} are in no snapshot`)
-      } else if (record.seq! > covered) {
-        covered = record.seq!
-        take(record)
-      }
-    } catch (error) {
-      if (error instanceof HealthError && error.code === 'HEALTH_JOURNAL_CORRUPT') throw error
-      throw corrupt(segment.path, line.number, (error as Error).message)
+  const keep = (record: HealthEvent | JournalGap): void => {
+    if (record.seq! < previous) throw new Error(`its seq ${record.seq} follows ${previous}`)
+    previous = record.seq!
+    if (record.type === 'journal.gap') {
+      if (record.to > covered)
+        throw new Error(`the events ${record.from} to ${record.to} are in no snapshot`)
+    } else if (record.seq! > covered) {
+      covered = record.seq!
+      take(record)
     }
   }
-  for (const piece of readLines(segment.path)) {
-    for (const line of piece) {
-      if (held !== null) {
-        read(held)
-        from = held.end
-      }
-      held = line
+  const refused = (error: unknown, number: number): unknown =>
+    error instanceof HealthError && error.code === 'HEALTH_JOURNAL_CORRUPT'
+      ? error
+      : corrupt(segment.path, number, (error as Error).message)
+  const read = ({ text, number }: Line): void => {
+    if (number === 1) return
+    try {
+      keep(decodeRecord(text))
+    } catch (error) {
+      throw refused(error, number)
     }
+  }
+  // The last line of what was read so far, because only the very last may be torn.
+  let held: Line | null = null
+  let from = 0
+  let number = 0
+  const reader = new FactReader()
+  for (const piece of readPieces(segment.path)) {
+    const { bytes, start, whole } = piece
+    if (held !== null) read(held)
+    const last = whole ? bytes.lastIndexOf(10, -2) + 1 : 0
+    reader.open(bytes)
+    for (let at = 0; at < last;) {
+      number++
+      const fact = reader.read(at)
+      if (fact === null) {
+        const end = bytes.indexOf(10, at)
+        read({ text: bytes.toString('utf8', at, end), number, end: start + end + 1, whole })
+        at = end + 1
+        continue
+      }
+      at = reader.end
+      try {
+        keep(fact)
+      } catch (error) {
+        throw refused(error, number)
+      }
+    }
+    number++
+    from = start + last
+    held = whole
+      ? {
+          text: bytes.toString('utf8', last, bytes.length - 1),
+          number,
+          end: start + bytes.length,
+          whole,
+        }
+      : lineWithoutEnd(piece, number)
     await turn()
   }
   if (held === null) return null

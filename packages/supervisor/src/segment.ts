@@ -82,35 +82,55 @@ function readHeader(path: string): SegmentHeader | null {
   return null
 }
 
-/** The lines of a file in pieces of at most 1 MiB, so that the caller can let others run in between. */
-export function* readLines(path: string): Generator<readonly Line[], void> {
+/** Lines of a file as bytes. */
+export interface Piece {
+  /** To be read before the next piece is asked for, which may lie in the same memory. */
+  readonly bytes: Buffer
+  /** Offset of its first byte. */
+  readonly start: number
+  /** True: whole lines, each with its end. False: what follows the last of them. */
+  readonly whole: boolean
+}
+
+/** A file in pieces of about 1 MiB, so that the caller can let others run in between. */
+export function* readPieces(path: string): Generator<Piece, void> {
   const fd = openSync(path, 'r')
   try {
-    const buffer = Buffer.allocUnsafe(CHUNK)
-    let rest = Buffer.alloc(0)
-    let number = 0
-    let end = 0
+    let buffer = Buffer.allocUnsafe(CHUNK)
+    let filled = 0
+    let start = 0
     for (;;) {
-      const read = readSync(fd, buffer, 0, CHUNK, null)
-      const data =
-        rest.length === 0
-          ? buffer.subarray(0, read)
-          : Buffer.concat([rest, buffer.subarray(0, read)])
-      const whole = data.lastIndexOf(10) + 1
-      const lines = split(data.subarray(0, whole), number, end)
-      number += lines.length
-      end += whole
-      rest = Buffer.from(data.subarray(whole))
-      const over = read === 0 || rest.length > MAX_LINE
-      if (over && rest.length > 0) {
-        const text = rest.toString('utf8', 0, Math.min(rest.length, 200))
-        lines.push({ text, number: ++number, end: end + rest.length, whole: false })
-      }
-      if (lines.length > 0) yield lines
-      if (over) return
+      if (filled === buffer.length) buffer = Buffer.concat([buffer], 2 * buffer.length)
+      const read = readSync(fd, buffer, filled, buffer.length - filled, null)
+      filled += read
+      const whole = buffer.subarray(0, filled).lastIndexOf(10) + 1
+      if (whole > 0) yield { bytes: buffer.subarray(0, whole), start, whole: true }
+      buffer.copyWithin(0, whole, filled)
+      filled -= whole
+      start += whole
+      if (read > 0 && filled <= MAX_LINE) continue
+      if (filled > 0) yield { bytes: buffer.subarray(0, filled), start, whole: false }
+      return
     }
   } finally {
     closeSync(fd)
+  }
+}
+
+/** The line that has no end; its beginning is enough to name it. */
+export const lineWithoutEnd = ({ bytes, start }: Piece, number: number): Line => {
+  const text = bytes.toString('utf8', 0, Math.min(bytes.length, 200))
+  return { text, number, end: start + bytes.length, whole: false }
+}
+
+/** The lines of a file, piece by piece. */
+export function* readLines(path: string): Generator<readonly Line[], void> {
+  let number = 0
+  for (const piece of readPieces(path)) {
+    const { bytes, start, whole } = piece
+    const lines = whole ? split(bytes, number, start) : [lineWithoutEnd(piece, number + 1)]
+    number += lines.length
+    yield lines
   }
 }
 

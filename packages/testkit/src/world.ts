@@ -251,7 +251,7 @@ export class World {
 
   #probe(command: Extract<Command, { type: 'probe' }>): void {
     const { runner, incarnation, kind, probe, timeoutMs } = command
-    const fact = { runner, incarnation, kind, probe }
+    const fact = { runner, incarnation, probe, kind }
     const process = this.#processes.get(`${runner}.${incarnation}`)
     const app = this.fleet.runners.get(runner)?.app.id ?? ''
     const answer = (
