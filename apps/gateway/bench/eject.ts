@@ -183,7 +183,8 @@ async function measureOurs(fault: Fault): Promise<readonly [Result, Own]> {
     const ends = endsIn(server)
     const endedMs = some(0).flatMap((place, i) => {
       const [end, first] = [ends.get(place), result.seen[i]!.firstWall]
-      return end === undefined || first === 0 ? [] : [end - first]
+      // Its journal knows whole ms.
+      return end === undefined || first === 0 ? [] : [Math.max(0, end - first)]
     })
     return [
       result,
