@@ -4,7 +4,7 @@
  * a noisy neighbour hits all alike; the ratios count, the absolute numbers are this machine's. The server behind answers from memory, so
  * that what stands in front is the only bottleneck.
  *
- *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only NAME,NAME] [--kinds GET] [--connections 64] [--paced] [--soak]
+ *   node --conditions=@health/source bench/proxy.ts [--rounds 5] [--seconds 2] [--only 'NAME;NAME'] [--kinds GET] [--connections 64] [--paced] [--soak]
  */
 import { parseArgs } from 'node:util'
 import { load, generator, type Ask, type Served } from './rig-load.ts'
@@ -318,7 +318,7 @@ async function soak(server: Server): Promise<void> {
 }
 
 try {
-  const wanted = values.only?.split(',')
+  const wanted = values.only?.split(';')
   // The memory of a gateway is that of any start but the very first.
   if (wanted?.includes('gateway') ?? true) await (await ours('gateway', '')).close()
   for (const [name, start] of Object.entries(starts)) {
