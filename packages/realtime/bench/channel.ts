@@ -1,6 +1,7 @@
 /**
  * What a delivery costs: the channel beside plain `ws`, pre-framed `ws`, raw pre-framed sockets and socket.io, all of them up at once and
- * measured in short turns, so that what else the machine does meets all alike. Singles and bursts of four in one turn; memory of an idle
+ * measured in short turns, so that what else the machine does meets all alike, and started anew every few rounds: of two processes that do
+ * the same, one can cost a tenth more than the other for as long as it lives. Singles and bursts of four in one turn; memory of an idle
  * subscriber; a publish that nobody hears. `node --conditions=@health/source packages/realtime/bench/channel.ts [SUBSCRIBERS] [ROUNDS]`
  */
 import { fork, type ChildProcess } from 'node:child_process'
@@ -20,30 +21,38 @@ import {
   type Weighed,
 } from './subject.ts'
 
-const WARM_MS = 100
-const SINGLE_MS = 500
-const BURST_MS = 250
+const SINGLE_MS = 150
+const BURST_MS = 90
 const BURST = 4
+/** Turns of each server in a round: server and readers fall into step or out of it by chance, for some broadcasts at a time. */
+const PASSES = 3
+/** Rounds of the same processes. */
+const CAST_ROUNDS = 5
 
-/** Deliveries of one turn. CPU of the server in µs per delivery. */
-interface Turn {
-  readonly perSecond: number
-  readonly user: number
-  readonly system: number
+/** What some turns came to: CPU of the server in µs, time in seconds. */
+interface Sum {
+  deliveries: number
+  user: number
+  system: number
+  seconds: number
 }
 interface Round {
-  readonly single: Turn
-  readonly burst: Turn
+  readonly single: Sum
+  readonly burst: Sum
 }
 /** A server with its subscribers. */
 interface Side {
-  readonly name: string
   readonly server: ChildProcess
   readonly load: ChildProcess
   readonly frameBytes: number
   /** KiB of an idle subscriber: what the process grew by, and what of it is in use. */
   readonly grown: number
   readonly used: number
+}
+/** All that was measured of one way to deliver, over all its processes. */
+interface Tally {
+  readonly name: string
+  readonly sides: Side[]
   readonly rounds: Round[]
 }
 
@@ -56,26 +65,48 @@ else await compare(Number(role ?? 1000), Number(rest[0] ?? 8))
 async function compare(subscribers: number, rounds: number): Promise<void> {
   const missing = process.env['BENCH_PEERS'] === 'none' ? 'left out by BENCH_PEERS' : installPeers()
   if (missing !== null) console.log(`no ${PEER}: ${missing}`)
-  const sides: Side[] = []
-  for (const name of Object.keys(subjects))
-    if (name !== PEER || missing === null) sides.push(await open(name, subscribers))
-  for (let round = 0; round < rounds; round++) {
-    // Another one begins each time: none is always the one after the same.
-    for (let i = 0; i < sides.length; i++) {
-      const side = sides[(i + round) % sides.length]!
-      await turn(side, subscribers, 1, WARM_MS)
-      side.rounds.push({
-        single: await turn(side, subscribers, 1, SINGLE_MS),
-        burst: await turn(side, subscribers, BURST, BURST_MS),
-      })
+  const tallies = Object.keys(subjects)
+    .filter((name) => name !== PEER || missing === null)
+    .map((name): Tally => ({ name, sides: [], rounds: [] }))
+  for (let done = 0; done < rounds; done += CAST_ROUNDS) {
+    const cast = new Map<Tally, Side>()
+    // Another one opens first each time, too.
+    for (const tally of turned(tallies, done / CAST_ROUNDS)) {
+      const side = await open(tally.name, subscribers)
+      cast.set(tally, side)
+      tally.sides.push(side)
+      // Compiled before it is timed.
+      await turn(side, subscribers, 1, SINGLE_MS * PASSES, nothing())
     }
+    for (let i = done; i < Math.min(rounds, done + CAST_ROUNDS); i++)
+      await round(cast, turned(tallies, i), subscribers)
+    for (const side of cast.values()) await close(side)
   }
-  for (const { load, server } of sides) {
-    load.disconnect()
-    server.disconnect()
-    await Promise.all([once(load, 'exit'), once(server, 'exit')])
-  }
-  report(subscribers, sides)
+  report(subscribers, tallies)
+}
+
+/** Another one begins each time, and every other time they go backwards: none is always the one after the same. */
+function turned<T>(list: readonly T[], times: number): readonly T[] {
+  const first = times % list.length
+  const order = [...list.slice(first), ...list.slice(0, first)]
+  return times % 2 === 0 ? order : order.toReversed()
+}
+
+async function round(
+  cast: ReadonlyMap<Tally, Side>,
+  order: readonly Tally[],
+  subscribers: number,
+): Promise<void> {
+  for (const { rounds } of order) rounds.push({ single: nothing(), burst: nothing() })
+  for (let pass = 0; pass < PASSES; pass++)
+    for (const tally of order) {
+      const side = cast.get(tally)!
+      const { single, burst } = tally.rounds.at(-1)!
+      // The caches are those of the one before.
+      await broadcast(side, subscribers, 1)
+      await turn(side, subscribers, 1, SINGLE_MS, single)
+      await turn(side, subscribers, BURST, BURST_MS, burst)
+    }
 }
 
 async function open(name: string, subscribers: number): Promise<Side> {
@@ -84,12 +115,17 @@ async function open(name: string, subscribers: number): Promise<Side> {
   const before = await ask<Weighed>(server, 'weigh')
   const load = start('load', String(port), path, hello, String(subscribers))
   await once(load, 'message')
-  const side = { name, server, load, frameBytes, grown: 0, used: 0, rounds: [] }
   // One event for everybody: who never got anything is not a subscriber yet.
-  await broadcast(side, subscribers, 1)
+  await broadcast({ server, load, frameBytes }, subscribers, 1)
   const after = await ask<Weighed>(server, 'weigh')
   const each = (of: 'rss' | 'used'): number => (after[of] - before[of]) / subscribers / 1024
-  return { ...side, grown: each('rss'), used: each('used') }
+  return { server, load, frameBytes, grown: each('rss'), used: each('used') }
+}
+
+async function close({ load, server }: Side): Promise<void> {
+  load.disconnect()
+  server.disconnect()
+  await Promise.all([once(load, 'exit'), once(server, 'exit')])
 }
 
 /** Resolves when everybody has everything. */
@@ -104,20 +140,27 @@ async function broadcast(
   await received
 }
 
-/** One broadcast after the other, the next when everybody has the one before. */
-async function turn(side: Side, subscribers: number, count: number, ms: number): Promise<Turn> {
+/** One broadcast after the other, the next when everybody has the one before; added to `sum`. */
+async function turn(
+  side: Side,
+  subscribers: number,
+  count: number,
+  ms: number,
+  sum: Sum,
+): Promise<void> {
   const before = await ask<Clocked>(side.server, 'clock')
   const from = performance.now()
   let done = 0
   for (; performance.now() - from < ms; done++) await broadcast(side, subscribers, count)
-  const seconds = (performance.now() - from) / 1000
+  sum.seconds += (performance.now() - from) / 1000
   const after = await ask<Clocked>(side.server, 'clock')
-  const deliveries = done * subscribers * count
-  return {
-    perSecond: deliveries / seconds,
-    user: (after.user - before.user) / deliveries,
-    system: (after.system - before.system) / deliveries,
-  }
+  sum.deliveries += done * subscribers * count
+  sum.user += after.user - before.user
+  sum.system += after.system - before.system
+}
+
+function nothing(): Sum {
+  return { deliveries: 0, user: 0, system: 0, seconds: 0 }
 }
 
 async function ask<T>(server: ChildProcess, what: 'clock' | 'weigh'): Promise<T> {
@@ -134,8 +177,12 @@ function start(...args: readonly string[]): ChildProcess {
   })
 }
 
-function cpuOf({ user, system }: Turn): number {
-  return user + system
+function cpuOf({ user, system, deliveries }: Sum): number {
+  return (user + system) / deliveries
+}
+
+function rateOf({ deliveries, seconds }: Sum): number {
+  return deliveries / seconds
 }
 
 function middle(values: readonly number[]): number {
@@ -144,31 +191,33 @@ function middle(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
 }
 
-function report(subscribers: number, sides: readonly Side[]): void {
-  const [own, plain, preframed] = sides as [Side, Side, Side]
-  const all = (side: Side, of: (round: Round) => number): number => middle(side.rounds.map(of))
+function report(subscribers: number, tallies: readonly Tally[]): void {
+  const [own, plain, preframed] = tallies as [Tally, Tally, Tally]
+  const all = (tally: Tally, of: (round: Round) => number): number => middle(tally.rounds.map(of))
+  const idle = ({ sides }: Tally, of: 'grown' | 'used'): number =>
+    middle(sides.map((side) => side[of]))
   /** Ours over theirs of the same round; the middle of all rounds. */
-  const ratio = (other: Side, of: (round: Round) => number): number =>
-    middle(own.rounds.map((round, i) => of(round) / of(other.rounds[i]!)))
+  const ratio = (other: Tally, of: (round: Round) => number): number =>
+    middle(own.rounds.map((each, i) => of(each) / of(other.rounds[i]!)))
   const singleCpu = ({ single }: Round): number => cpuOf(single)
-  const singleRate = ({ single }: Round): number => single.perSecond
-  const burstRate = ({ burst }: Round): number => burst.perSecond
+  const singleRate = ({ single }: Round): number => rateOf(single)
+  const burstRate = ({ burst }: Round): number => rateOf(burst)
 
   console.log(
-    `${subscribers} subscribers, ${own.frameBytes} bytes a frame, medians of ${own.rounds.length} rounds`,
+    `${subscribers} subscribers, ${own.sides[0]!.frameBytes} bytes a frame, medians of ${own.rounds.length} rounds on ${own.sides.length} sets of processes`,
   )
   console.table(
     Object.fromEntries(
-      sides.map((side) => [
-        side.name,
+      tallies.map((tally) => [
+        tally.name,
         {
-          'single/s': Math.round(all(side, singleRate)),
-          'µs CPU': rounded(all(side, singleCpu)),
-          'of it user': rounded(all(side, ({ single }) => single.user)),
-          'burst/s': Math.round(all(side, burstRate)),
-          'burst µs CPU': rounded(all(side, ({ burst }) => cpuOf(burst))),
-          'KiB idle': rounded(side.grown),
-          'KiB in use': rounded(side.used),
+          'single/s': Math.round(all(tally, singleRate)),
+          'µs CPU': rounded(all(tally, singleCpu)),
+          'of it user': rounded(all(tally, ({ single }) => single.user / single.deliveries)),
+          'burst/s': Math.round(all(tally, burstRate)),
+          'burst µs CPU': rounded(all(tally, ({ burst }) => cpuOf(burst))),
+          'KiB idle': rounded(idle(tally, 'grown')),
+          'KiB in use': rounded(idle(tally, 'used')),
         },
       ]),
     ),
@@ -179,18 +228,18 @@ function report(subscribers: number, sides: readonly Side[]): void {
     `G5a CPU per delivery: ${said(ratio(plain, singleCpu))} x ws (goal 0.85), rate ${said(ratio(preframed, singleRate))} x pre-framed ws (goal 0.95), CPU ${said(ratio(preframed, singleCpu))} x pre-framed ws`,
   )
   console.log(`G5b bursts: ${said(ratio(plain, burstRate))} x ws (goal 2.2)`)
-  console.log(`G5c idle subscriber: ${own.grown.toFixed(1)} KiB (goal 9, at 5000)`)
+  console.log(`G5c idle subscriber: ${idle(own, 'grown').toFixed(1)} KiB (goal 9, at 5000)`)
   console.log(`nobody subscribed: ${nobody.ns.toFixed(1)} ns a publish, ${nobody.kept} events kept`)
   const file = process.env['BENCH_ROWS']
   if (file === undefined) return
   const tell = (row: object): void => appendFileSync(file, `${JSON.stringify(row)}\n`)
   const what = `channel: a message to ${subscribers} subscribers`
   const goals: Readonly<Record<string, string>> = { ws: '≤ 0.85' }
-  for (const side of sides.slice(1)) {
-    const theirs = all(side, singleCpu)
-    const ours = theirs * ratio(side, singleCpu)
+  for (const tally of tallies.slice(1)) {
+    const theirs = all(tally, singleCpu)
+    const ours = theirs * ratio(tally, singleCpu)
     const unit = 'CPU µs/delivery'
-    tell({ what, ours, unit, beside: side.name, theirs, goal: goals[side.name] ?? null })
+    tell({ what, ours, unit, beside: tally.name, theirs, goal: goals[tally.name] ?? null })
   }
   const theirs = all(plain, burstRate)
   tell({
@@ -203,7 +252,7 @@ function report(subscribers: number, sides: readonly Side[]): void {
   })
   tell({
     what: `channel: memory of a subscriber, ${subscribers} there`,
-    ours: own.grown,
+    ours: idle(own, 'grown'),
     unit: 'KiB',
     beside: null,
     theirs: null,
