@@ -57,6 +57,27 @@ describe.for([
     expect(find('high')).toMatchObject({ after: null, final: false })
   })
 
+  test('a context has the keys that the machine gives it, in that order, whatever the inputs before had', () => {
+    const open = load(
+      createMachine({
+        context: ({ input }) => ({ ...(input as object), heat: 0 }),
+        initial: 'cold',
+        states: { cold: { meta: { word: 'cold' } } },
+      }),
+    )
+    const inputs = [
+      { limit: 3 },
+      { name: 'a', limit: 4 },
+      { limit: 5, name: 'b' },
+      {},
+      { limit: 6 },
+    ]
+    const contexts = inputs.map((input) => open.start(input).context)
+    expect(contexts.map((context) => JSON.stringify(context))).toEqual(
+      inputs.map((input) => JSON.stringify({ ...input, heat: 0 })),
+    )
+  })
+
   test('only what ends the machine is final', () => {
     expect(table.configurations.filter(({ final }) => final).map(({ word }) => word)).toEqual([
       'ruined',
