@@ -49,13 +49,16 @@ export function createFleet(policy: PolicyOptions, options: { readonly seed: num
   return new Fleet(options.seed, policy)
 }
 
-/** Ms at which `step` has something to do by itself; Infinity when nothing is scheduled. Wake then with `time.passed`. */
-export function nextDue(fleet: Fleet): number {
+/**
+ * Ms at which `step` has something to do by itself; Infinity when nothing is scheduled. Wake then with `time.passed`.
+ * `probesFrom`: nobody wakes for a regular probe before this time, so that several that are due soon cost one wake-up.
+ */
+export function nextDue(fleet: Fleet, probesFrom = 0): number {
   return Math.min(
     fleet.deadlines.nextDue(),
     fleet.rare.nextDue(),
     fleet.nodes.nextDue(),
-    mayProbe(fleet) ? fleet.probes.nextDue() : Number.POSITIVE_INFINITY,
+    mayProbe(fleet) ? Math.max(fleet.probes.nextDue(), probesFrom) : Number.POSITIVE_INFINITY,
   )
 }
 

@@ -15,6 +15,9 @@ type Request = (
   options: object,
 ) => Promise<{ readonly statusCode: number; readonly body: { dump(): Promise<void> } }>
 
+/** As the loop of the supervisor. */
+const GATHER_MS = 8
+
 const clock: Clock = {
   now: () => Math.floor(performance.now()),
   wall: () => Date.now(),
@@ -137,6 +140,7 @@ async function measure(name: string, load: Load): Promise<void> {
   let count: Count | null = null
   let timer: NodeJS.Timeout | undefined
   let armed = Number.POSITIVE_INFINITY
+  let woke = Number.NEGATIVE_INFINITY
 
   const perform = ({ commands }: StepResult, due: number): void => {
     for (const command of commands) {
@@ -150,13 +154,14 @@ async function measure(name: string, load: Load): Promise<void> {
         const answer = passed
           ? ({ type: 'probe.passed', status: 200 } as const)
           : ({ type: 'probe.errored', detail: 'not answered' } as const)
-        perform(step(fleet, { ...answer, ...life, at, latencyMs }), at)
+        const first = Math.min(nextDue(fleet), at)
+        perform(step(fleet, { ...answer, ...life, at, latencyMs }), first)
         arm()
       })
     }
   }
   const arm = (): void => {
-    const due = nextDue(fleet)
+    const due = nextDue(fleet, woke + GATHER_MS)
     if (due === armed) return
     clearTimeout(timer)
     armed = due
@@ -164,7 +169,9 @@ async function measure(name: string, load: Load): Promise<void> {
     timer = setTimeout(
       () => {
         armed = Number.POSITIVE_INFINITY
-        perform(step(fleet, { type: 'time.passed', at: Math.max(clock.now(), fleet.now) }), due)
+        woke = clock.now()
+        const first = nextDue(fleet)
+        perform(step(fleet, { type: 'time.passed', at: Math.max(clock.now(), fleet.now) }), first)
         arm()
       },
       Math.max(1, due - clock.now()),

@@ -48,7 +48,7 @@ export class Exchange implements LineUser {
     else this.#tell({ result: 'passed' }, true)
   }
 
-  received(bytes: Uint8Array): void {
+  received(bytes: Buffer): void {
     const reading = this.#reader.push(bytes)
     if (reading) this.#tell(judge(reading), true)
   }

@@ -17,7 +17,7 @@ export interface LineUser {
   /** The connection stands, over TLS included. */
   opened(line: Line): void
   /** The bytes are overwritten by the next piece. */
-  received(bytes: Uint8Array): void
+  received(bytes: Buffer): void
   failed(error: Error): void
   /** The other side closed. May be told twice. */
   ended(): void
@@ -26,7 +26,7 @@ export interface LineUser {
 /** Socket objects that are kept for the next probes; more fly at a time only when many runners hang. */
 const MOST_IDLE = 64
 /** All sockets read into the same bytes: a piece is read through before the next one comes, and nothing of it is kept. */
-const PIECE = new Uint8Array(65_536)
+const PIECE = Buffer.allocUnsafeSlow(65_536)
 
 /** One connection. */
 export class Line {
@@ -36,8 +36,8 @@ export class Line {
 
   /** `idle` is where it goes when it is closed and can be connected again. */
   constructor(socket: Socket | null, opened: 'connect' | 'secureConnect', idle: Line[] | null) {
-    const callback = (count: number, bytes: Uint8Array): boolean => {
-      this.user?.received(bytes.subarray(0, count))
+    const callback = (count: number): boolean => {
+      this.user?.received(PIECE.subarray(0, count))
       return true
     }
     this.socket = socket ?? new Socket({ onread: { buffer: PIECE, callback } })

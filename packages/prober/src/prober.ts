@@ -19,8 +19,8 @@ export interface ProberOptions {
   readonly maxFlying?: number
   /**
    * Regular probes that come closer together than this begin together, in ms of observed time: a wake-up of the process costs as
-   * much as a probe. The first of them, and every other kind, begins at once. Default 12, far below what jitter moves a probe; 0
-   * is never.
+   * much as a probe. The first of them, what is asked with it in one go, and every other kind begin at once. Default 8, far below
+   * what jitter moves a probe; 0 is never.
    */
   readonly gatherMs?: Millis
   /** For servers asked over https. Default: the system's authorities. */
@@ -65,11 +65,13 @@ class SocketProber implements Prober {
   #gathered: Flight[] = []
   #gathering: Cancel | null = null
   #beganTogether = Number.NEGATIVE_INFINITY
+  /** Until the caller has returned: what it asks in one go begins in one go. */
+  #begins = false
 
   constructor({
     clock,
     maxFlying = 1_024,
-    gatherMs = 12,
+    gatherMs = 8,
     trust = {},
     loop = watchLoop(),
   }: ProberOptions) {
@@ -140,8 +142,10 @@ class SocketProber implements Prober {
     const wait = this.#beganTogether + this.#gatherMs - now
     if (wait <= 0) {
       this.#beganTogether = now
-      return this.#try(flight)
+      this.#begins = true
+      queueMicrotask(() => (this.#begins = false))
     }
+    if (this.#begins) return this.#try(flight)
     this.#gathered.push(flight)
     this.#gathering ??= this.#clock.after(wait, () => {
       this.#gathering = null

@@ -12,6 +12,15 @@ const INFORMATIONAL = 8
 /** Size line or trailer of a chunked body at most. */
 const LINE_BYTES = 1_024
 
+/** The status line of a head without its empty line. */
+const STATUS = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?(?=\r\n|$)/
+/**
+ * That line and headers alone. Neither run of characters may hold what ends it, so a hostile head costs no more than its length.
+ */
+const HEADERS = /^[^\r\n]*(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*$/
+/** The headers that say where the body ends. */
+const FRAMING = /\r\n(content-length|transfer-encoding):([^\r]*)/gi
+
 const CR = 13
 const LF = 10
 
@@ -43,10 +52,10 @@ export class ResponseReader {
   }
 
   /** Takes the next piece; the bytes are not kept. */
-  push(bytes: Uint8Array): Reading {
+  push(bytes: Buffer): Reading {
     let at = 0
     while (this.#phase === 'head') {
-      const text = this.#head + latin1(bytes, at)
+      const text = this.#head + bytes.toString('latin1', at)
       const end = text.indexOf('\r\n\r\n', Math.max(0, this.#head.length - 3))
       if (end < 0) {
         if (text.length > HEAD_BYTES) return bad(`the head is longer than ${HEAD_BYTES} bytes`)
@@ -70,30 +79,22 @@ export class ResponseReader {
   }
 
   #readHead(head: string): Reading {
-    const lines = head.split('\r\n')
-    const status = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(lines[0] ?? '')
+    const status = STATUS.exec(head)
     if (!status) return bad('the answer is not HTTP/1.1')
+    if (!HEADERS.test(head)) return bad('a header is malformed')
     this.#status = Number(status[1])
     let length: string | null = null
     let chunked = false
-    for (const line of lines.slice(1)) {
-      // One run of characters, no alternatives: a hostile line costs no more than its length.
-      const header = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/.exec(line)
-      if (!header) return bad('a header is malformed')
-      const [, name = '', padded = ''] = header
+    for (const [, name = '', padded = ''] of head.matchAll(FRAMING)) {
       const value = padded.trim()
-      switch (name.toLowerCase()) {
-        case 'content-length':
-          if (!/^\d{1,15}$/.test(value) || (length !== null && length !== value))
-            return bad('content-length is malformed')
-          length = value
-          break
-        case 'transfer-encoding':
-          if (chunked || value.toLowerCase() !== 'chunked')
-            return bad('transfer-encoding is not chunked')
-          chunked = true
-          break
-        default:
+      if (name.toLowerCase() === 'content-length') {
+        if (!/^\d{1,15}$/.test(value) || (length !== null && length !== value))
+          return bad('content-length is malformed')
+        length = value
+      } else {
+        if (chunked || value.toLowerCase() !== 'chunked')
+          return bad('transfer-encoding is not chunked')
+        chunked = true
       }
     }
     if (chunked && length !== null)
@@ -118,7 +119,7 @@ export class ResponseReader {
     return this.#left <= 0 || this.#body >= BODY_BYTES ? { status: this.#status } : null
   }
 
-  #readChunks(bytes: Uint8Array, from: number): Reading {
+  #readChunks(bytes: Buffer, from: number): Reading {
     let at = from
     while (at < bytes.length) {
       if (this.#phase === 'data') {
@@ -170,8 +171,4 @@ export class ResponseReader {
 function couldBeHead(text: string): boolean {
   const known = 'HTTP/1.'
   return text.length < known.length ? known.startsWith(text) : text.startsWith(known)
-}
-
-function latin1(bytes: Uint8Array, from: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, bytes.length - from).toString('latin1')
 }

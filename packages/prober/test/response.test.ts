@@ -46,6 +46,16 @@ const rows: { name: string; text: string; expected: RegExp }[] = [
     expected: /^200$/,
   },
   {
+    name: 'headers that speak of a length and are none',
+    text: `${OK}X: a, content-length: 9\r\nX-Content-Length: 9\r\nContent-Length-X: 9\r\ncontent-LENGTH:\t2 \r\n\r\nok`,
+    expected: /^200$/,
+  },
+  {
+    name: 'a reason with a colon and a length',
+    text: 'HTTP/1.1 200 Content-Length: 9\r\nContent-Length: 2\r\n\r\nok',
+    expected: /^200$/,
+  },
+  {
     name: 'early hints before',
     text: `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
     expected: /^200$/,
@@ -88,6 +98,19 @@ const rows: { name: string; text: string; expected: RegExp }[] = [
   },
   { name: 'a folded header', text: `${OK}A: b\r\n c\r\n\r\n`, expected: /header is malformed/ },
   { name: 'a space before the colon', text: `${OK}A : b\r\n\r\n`, expected: /header is malformed/ },
+  { name: 'a header without a name', text: `${OK}: b\r\n\r\n`, expected: /header is malformed/ },
+  { name: 'a header without a colon', text: `${OK}A\r\n\r\n`, expected: /header is malformed/ },
+  {
+    name: 'a malformed header after the length',
+    text: `${OK}Content-Length: 2\r\nA B: c\r\n\r\nok`,
+    expected: /header is malformed/,
+  },
+  {
+    name: 'a CR alone in a header',
+    text: `${OK}A: b\rContent-Length: 2\r\n\r\nok`,
+    expected: /header is malformed/,
+  },
+  { name: 'a LF in the reason', text: 'HTTP/1.1 200 O\nK\r\n\r\n', expected: /not HTTP/ },
   { name: 'a NUL in a header', text: `${OK}A: \0\r\n\r\n`, expected: /header is malformed/ },
   {
     name: 'two lengths',

@@ -40,6 +40,11 @@ const promptFacts: ReadonlySet<EventType> = new Set<EventType>([
 ])
 /** A wake-up that is due now comes this much later, so that it can never starve the rest. */
 const MIN_WAIT_MS = 1
+/**
+ * A regular probe that is due sooner than this after the last wake-up waits for company: a wake-up costs as much as a probe. Far
+ * below what jitter moves a probe; the prober gathers as long, from the same moments.
+ */
+const GATHER_MS = 8
 /** How often healthy traffic is summed. */
 const TRAFFIC_MS = 1_000
 
@@ -74,6 +79,7 @@ export class Loop {
   #settling = false
   #alarm: Cancel | null = null
   #alarmAt = Number.POSITIVE_INFINITY
+  #wokeAt = Number.NEGATIVE_INFINITY
   #ticker: Cancel | null = null
   #closed = false
 
@@ -198,7 +204,7 @@ export class Loop {
 
   #arm(): void {
     if (this.#closed) return
-    const due = nextDue(this.#options.fleet)
+    const due = nextDue(this.#options.fleet, this.#wokeAt + GATHER_MS)
     if (due === this.#alarmAt) return
     this.#alarm?.()
     this.#alarm = null
@@ -208,6 +214,7 @@ export class Loop {
     this.#alarm = this.#options.clock.after(wait, () => {
       this.#alarm = null
       this.#alarmAt = Number.POSITIVE_INFINITY
+      this.#wokeAt = this.#now()
       // The pool judges by what is told: say it before its deadlines, which are rare; probes are not.
       if (this.#options.fleet.deadlines.nextDue() <= this.#now()) this.count()
       this.report({ type: 'time.passed' })
