@@ -6,10 +6,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { startFile } from './start-file.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(root, 'node_modules')
-const main = join(root, 'apps', 'gateway', 'src', 'main.ts')
 const fromSource = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
 /**
  * A gateway makes much and keeps little: a small young generation costs it no time, and spares 50 MB under load. Node 24 takes no
@@ -182,7 +182,7 @@ const env = {
 }
 switch (command) {
   case 'start':
-    run(node, [young, ...fromSource, main, 'start', ...args], {
+    run(node, [young, ...fromSource, startFile(node), 'start', ...args], {
       guard: true,
       env: { ...env, HEALTH_BOOT: '1' },
     })
@@ -191,7 +191,7 @@ switch (command) {
     // `health start` by this way is still under npm: the same care for signals and for the parent.
     run(
       node,
-      [...(args[0] === 'start' ? [young] : []), ...fromSource, main, ...args],
+      [...(args[0] === 'start' ? [young] : []), ...fromSource, startFile(node), ...args],
       args[0] === 'start' ? { guard: true, env: { ...env, HEALTH_BOOT: '1' } } : { env },
     )
     break

@@ -39,6 +39,11 @@ export function endWithUs<T extends ChildProcess>(child: T): T {
   return child
 }
 
+/** Which file `npm start` runs: plain JavaScript, since it is read by an older Node too. */
+const { startFile } = (await import(
+  new URL('../../../.ci/start-file.mjs', import.meta.url).href
+)) as { readonly startFile: (node: string) => string }
+
 /** Runs the sources, as every Node child here does. */
 export const fromSource = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
@@ -163,7 +168,7 @@ export async function gateway(
     ...flags,
     ...fromSource,
     ...profiling(name),
-    here('../src/main.ts'),
+    startFile(process.execPath),
     'start',
     '--config',
     file,

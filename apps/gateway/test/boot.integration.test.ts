@@ -1,10 +1,20 @@
 // Beginnings and endings of the gateway as a process: by npm, by the binary, with each thing that can be wrong.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   call,
@@ -83,7 +93,8 @@ describe('npm start', () => {
       // A repository whose installation is current and brought no Node.
       mkdirSync(join(folder, '.ci'))
       mkdirSync(join(folder, 'node_modules/.pnpm'), { recursive: true })
-      copyFileSync(boot, join(folder, '.ci/boot.mjs'))
+      for (const name of ['boot.mjs', 'start-file.mjs'])
+        copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
       for (const name of [
         'pnpm-lock.yaml',
         'node_modules/.pnpm/lock.yaml',
@@ -105,6 +116,118 @@ describe('npm start', () => {
     })
     expect(ran).toMatchObject({ status: 2, stdout: '' })
     expect(ran.stderr).toMatch(/^HEALTH_CONNECT: [^\n]+\n$/)
+  })
+})
+
+describe('the bundle that npm start runs', () => {
+  test('is made of the sources as they are, once; where none can be made the sources run', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'health-boot-'))
+    const write = (name: string, text: string): void => {
+      mkdirSync(dirname(join(folder, name)), { recursive: true })
+      writeFileSync(join(folder, name), text)
+    }
+    try {
+      mkdirSync(join(folder, '.ci'))
+      for (const name of ['boot.mjs', 'start-file.mjs'])
+        copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
+      for (const name of [
+        'pnpm-lock.yaml',
+        'node_modules/.pnpm/lock.yaml',
+        'node_modules/.modules.yaml',
+      ])
+        write(name, 'x')
+      write('apps/gateway/package.json', '{"type":"module"}')
+      write('apps/gateway/src/main.ts', `console.log('the sources')`)
+      write('packages/core/package.json', '{}')
+      write('packages/core/src/index.ts', '1')
+      write('packages/.stray', '')
+      write('.ci/bundle-trace.mjs', '')
+      const bundles = (says: string): void =>
+        write(
+          '.ci/bundle.mjs',
+          `import { mkdirSync, writeFileSync } from 'node:fs'
+           mkdirSync(process.argv[2])
+           writeFileSync(process.argv[2] + '/main.mjs', 'console.log("${says}")')`,
+        )
+      const started = (): readonly string[] => {
+        const { stdout, stderr, status } = spawnSync(
+          process.execPath,
+          [join(folder, '.ci/boot.mjs'), 'start'],
+          { encoding: 'utf8' },
+        )
+        expect(status).toBe(0)
+        return [stdout.trim(), stderr.trim()]
+      }
+      bundles('first')
+      expect(started()).toEqual(['first', ''])
+      const [made] = readdirSync(join(folder, 'node_modules/.cache/health/start'))
+      const age = () => statSync(join(folder, 'node_modules/.cache/health/start', made!)).mtimeMs
+      const before = age()
+      expect(started()).toEqual(['first', ''])
+      expect(age()).toBe(before)
+      bundles('second')
+      expect(started()).toEqual(['second', ''])
+      // The bundler itself stays; what it is to read has changed by one byte.
+      write('packages/core/src/index.ts', '2')
+      write(`node_modules/.cache/health/start/${made}/main.mjs`, `console.log('stale')`)
+      expect(started()).toEqual(['second', ''])
+      write('.ci/bundle.mjs', `console.error('no\\nbundler here'); process.exit(1)`)
+      expect(started()).toEqual([
+        'the sources',
+        'The gateway starts from its sources, a little slower: bundler here',
+      ])
+      rmSync(join(folder, '.ci/bundle.mjs'))
+      expect(started()[0]).toBe('the sources')
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('finds pages, the layout engine, the writer of the queue and its sources', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'health-bundle-'))
+    const made = join(folder, 'bundle')
+    const ran = spawnSync(process.execPath, [join(root, '.ci/bundle.mjs'), made], {
+      encoding: 'utf8',
+    })
+    expect(ran).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    for (const name of readdirSync(made).filter((file) => file.endsWith('.map'))) {
+      const { sources } = JSON.parse(readFileSync(join(made, name), 'utf8')) as {
+        readonly sources: readonly string[]
+      }
+      expect(sources.filter((source) => !existsSync(join(made, source)))).toEqual([])
+    }
+    const from = ['--conditions=@health/source', join(made, 'main.mjs')]
+    await using gateway = new GatewayProcess(
+      process.execPath,
+      [...from, 'start', '--port', '0', '--data-dir', join(folder, 'data')],
+      { folder },
+    )
+    const url = await gateway.url()
+    for (const path of ['/', '/inspect', '/inspect/elk-worker.js', '/openapi.json']) {
+      const { status } = await fetch(url + path)
+      expect({ path, status }).toEqual({ path, status: 200 })
+    }
+    const submitted = await call(url, '/queue/demo/echo', { ...json, body: '{"a":1}' })
+    const { value } = await until(
+      () => call(url, `/queue/demo/echo/requests/${submitted.value.request_id}/status`),
+      (answer) => answer.value.status === 'COMPLETED',
+    )
+    expect(value).toMatchObject({ request_id: submitted.value.request_id })
+    // An error that nobody expects names its source, as if the sources ran.
+    const broken = join(folder, 'broken.config.mjs')
+    writeFileSync(broken, `export default { get apps() { throw new Error('odd') } }`)
+    const [trace, wanted] = [from, fromSource].map((one) => {
+      const { stderr } = spawnSync(process.execPath, [...one, 'validate', broken], {
+        encoding: 'utf8',
+      })
+      // Lines are the same, columns of a line that the bundler wrote anew may differ.
+      return stderr.match(/^ {4}at .*:\d+(?=:\d+\)?$)/gm)
+    })
+    expect(wanted).toContainEqual(expect.stringContaining('/apps/gateway/src/config.ts:'))
+    expect(trace).toEqual(wanted)
+    const version = spawnSync(process.execPath, [...from, '--version'], { encoding: 'utf8' })
+    const own = spawnSync(process.execPath, [...fromSource, '--version'], { encoding: 'utf8' })
+    expect(version).toMatchObject({ status: 0, stdout: own.stdout })
   })
 })
 
