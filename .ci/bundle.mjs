@@ -7,8 +7,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const main = join(root, 'apps', 'gateway', 'src', 'main.ts')
-const trace = join(root, '.ci', 'bundle-trace.mjs')
 /** Written as ES modules; what is CommonJS stays where it is, since it loads other files by name. */
 const within = /^(@health|effect|xstate)(\/|$)/
 
@@ -19,7 +17,7 @@ const [out = ''] = process.argv.slice(2)
 const made = `${out}.${process.pid}`
 try {
   const build = await rolldown({
-    input: { main },
+    input: { main: join(root, 'apps', 'gateway', 'src', 'main.ts') },
     platform: 'node',
     // What cannot be done is thrown; what is odd in somebody's package is nobody's business at a start.
     logLevel: 'silent',
@@ -33,13 +31,10 @@ try {
           return found === null ? null : { id: pathToFileURL(found.id).href, external: true }
         },
         transform(code, id) {
-          // The trace is to know where the bundle lies.
-          if (id === trace || (id !== main && !code.includes('import.meta.url'))) return null
+          if (!code.includes('import.meta.url')) return null
           const here = JSON.stringify(pathToFileURL(id).href)
           const placed = code.replaceAll('import.meta.url', here)
-          // At the end, so that every line keeps its number.
-          const whole = id === main ? `${placed}\nimport ${JSON.stringify(trace)}\n` : placed
-          return { code: whole, map: { mappings: lineByLine(whole) } }
+          return { code: placed, map: { mappings: lineByLine(placed) } }
         },
       },
     ],
@@ -48,6 +43,7 @@ try {
     dir: made,
     entryFileNames: '[name].mjs',
     chunkFileNames: '[name]-[hash].mjs',
+    // For who asks for them (--enable-source-maps): Node reads all of them at the start, for 16 MB.
     sourcemap: true,
     // Node holds the text of what it runs.
     comments: false,

@@ -18,7 +18,6 @@ function sources() {
   return [
     join(root, 'pnpm-lock.yaml'),
     join(root, '.ci', 'bundle.mjs'),
-    join(root, '.ci', 'bundle-trace.mjs'),
     ...folders.flatMap((folder) => [
       join(folder, 'package.json'),
       ...readdirSync(join(folder, 'src'), { recursive: true })
