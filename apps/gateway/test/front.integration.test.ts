@@ -29,7 +29,7 @@ async function say(gateway: RunningGateway, head: string, body = ''): Promise<st
   socket.setEncoding('latin1').write(`${head.replaceAll('\n', '\r\n')}\r\n\r\n${body}`)
   let text = ''
   socket.on('data', (piece: string) => {
-    text += piece
+    text = (text + piece).replace('HTTP/1.1 100 Continue\r\n\r\n', '')
     const end = text.indexOf('\r\n\r\n')
     const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1]
     if (end !== -1 && (length === undefined || text.length >= end + 4 + Number(length)))
@@ -121,4 +121,84 @@ test('a submit with a type and no body is no input', async () => {
   )
   expect(status(answer)).toBe(200)
   expect(json(answer)).toMatchObject({ status: 'IN_QUEUE' })
+})
+
+const LONG = ' '.repeat(1001)
+const submitted = 'POST /queue/test/echo HTTP/1.1\nhost: x\ncontent-type: application/json'
+describe('a submit', () => {
+  test.for([
+    ['a usual one', `${submitted}\ncontent-length: 2`, '{}'],
+    ['in pieces', `${submitted}\ntransfer-encoding: chunked`, '1\r\n{\r\n1\r\n}\r\n0\r\n\r\n'],
+    ['with a query', `${submitted.replace('echo', 'echo?a=b')}\ncontent-length: 2`, '{}'],
+    ['to an escaped path', `${submitted.replace('echo', 'echo/a%20b')}\ncontent-length: 2`, '{}'],
+    ['that asks to go on', `${submitted}\ncontent-length: 2\nexpect: 100-continue`, '{}'],
+    ['without a body', `${submitted}\ncontent-length: 0`, ''],
+  ] as const)('%s is answered in the same words', async ([, head, body]) => {
+    const answer = await say(open, head, body)
+    expect(status(answer)).toBe(200)
+    expect(answer).toMatch(/\r\ncontent-type: application\/json; charset=utf-8\r\n/i)
+    const said = json(answer)
+    const id = String(said['request_id'])
+    expect(answer.toLowerCase()).toContain(`\r\nx-fal-request-id: ${id}\r\n`)
+    expect(said).toEqual({
+      status: 'IN_QUEUE',
+      request_id: id,
+      gateway_request_id: id,
+      response_url: `http://x/queue/test/echo/requests/${id}`,
+      status_url: `http://x/queue/test/echo/requests/${id}/status`,
+      cancel_url: `http://x/queue/test/echo/requests/${id}/cancel`,
+      queue_position: expect.any(Number) as number,
+    })
+  })
+
+  test.for([
+    ['no JSON', `${submitted}\ncontent-length: 2`, '{x', 400, 'bad_request'],
+    [
+      'a wrong limit',
+      `${submitted}\ncontent-length: 2\nx-fal-request-timeout: 0`,
+      '{}',
+      400,
+      'bad_request',
+    ],
+    ['a long body', `${submitted}\ncontent-length: 1001`, LONG, 413, 'body_too_large'],
+    [
+      'no such app',
+      `${submitted.replace('echo', 'none')}\ncontent-length: 2`,
+      '{}',
+      404,
+      'app_not_found',
+    ],
+  ] as const)('with %s is refused by name', async ([, head, body, expected, type]) => {
+    const answer = await say(open, head, body)
+    expect([status(answer), errorType(answer)]).toEqual([expected, type])
+    expect(answer).toMatch(/\r\nx-fal-request-id: [\w-]{36}\r\n/i)
+    expect(json(answer)).toMatchObject({ error_type: type, detail: expect.any(String) as string })
+  })
+
+  test('needs a key where there are keys, and keeps it to itself', async () => {
+    const head = `${submitted}\ncontent-length: 2`
+    expect(status(await say(keyed, head, '{}'))).toBe(401)
+    const answer = await say(keyed, `${head}\nauthorization: Key ${KEY}`, '{}')
+    expect(status(answer)).toBe(200)
+    expect(answer).not.toContain(KEY)
+  })
+
+  test('may be read by the page that sent it', async () => {
+    const answer = await say(
+      open,
+      `${submitted}\ncontent-length: 2\norigin: http://p.example`,
+      '{}',
+    )
+    expect(answer).toMatch(/\r\naccess-control-allow-origin: \*\r\n/i)
+  })
+
+  test('that is cut off within its body leaves nothing behind', async () => {
+    const before = open.queue.size('test/echo', 0).all
+    const socket = connect(Number(new URL(open.url).port), '127.0.0.1')
+    socket.end(`${submitted.replaceAll('\n', '\r\n')}\r\ncontent-length: 9\r\n\r\n{"a"`)
+    socket.resume()
+    await once(socket, 'close')
+    expect(status(await say(open, 'GET /live HTTP/1.1\nhost: x'))).toBe(200)
+    expect(open.queue.size('test/echo', 0).all).toBeLessThanOrEqual(before)
+  })
 })
