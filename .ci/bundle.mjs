@@ -1,4 +1,4 @@
-// Makes one start of the gateway quick: its own sources, and the libraries that are ES modules, as a handful of files instead of 450.
+// Makes one start of the gateway quick: its own sources and what they always load, as a handful of files instead of 450.
 // It belongs to this checkout and to nobody else: every file believes to lie where its source lies. It is never published and
 // decides nothing; whoever calls it knows what it was made from.
 import { renameSync, rmSync } from 'node:fs'
@@ -7,8 +7,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** Written as ES modules; what is CommonJS stays where it is, since it loads other files by name. */
-const within = /^(@health|effect|xstate)(\/|$)/
+/** Loaded by few or by nobody: it stays where it is. */
+const apart = /^(yaml|pino|light-my-request|@fastify\/(ajv-compiler|fast-json-stringify-compiler))$/
 
 /** A source map in which every line is the line of the same number. */
 const lineByLine = (code) => `AAAA${';AACA'.repeat(code.split('\n').length - 1)}`
@@ -25,10 +25,12 @@ try {
     plugins: [
       {
         name: 'as where the sources lie',
-        async resolveId(name, importer) {
-          if (importer === undefined || /^([./]|node:)/.test(name) || within.test(name)) return null
-          const found = await this.resolve(name, importer, { skipSelf: true })
-          return found === null ? null : { id: pathToFileURL(found.id).href, external: true }
+        async resolveId(name, importer, { kind }) {
+          if (!apart.test(name)) return null
+          const found = await this.resolve(name, importer, { kind, skipSelf: true })
+          if (found === null) return null
+          const id = kind === 'require-call' ? found.id : pathToFileURL(found.id).href
+          return { id, external: true }
         },
         transform(code, id) {
           if (!code.includes('import.meta.url')) return null

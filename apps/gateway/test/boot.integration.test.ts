@@ -212,6 +212,9 @@ describe('the bundle that npm start runs', () => {
       (answer) => answer.value.status === 'COMPLETED',
     )
     expect(value).toMatchObject({ request_id: submitted.value.request_id })
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/realtime`)
+    await once(socket, 'open')
+    socket.close()
     // With its maps an error that nobody expects names its source, as if the sources ran.
     const broken = join(folder, 'broken.config.mjs')
     writeFileSync(broken, `export default { get apps() { throw new Error('odd') } }`)
