@@ -12,7 +12,7 @@ import { pageOf, tableOf } from './bench-page.mjs'
 import { plan } from './bench-plan.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** One benchmark may take so long; together they take ten minutes. */
+/** One benchmark may take so long; together they take a quarter of an hour. */
 const LIMIT_MS = 180_000
 const options = process.argv.slice(2).filter((word) => word.startsWith('--'))
 const names = process.argv.slice(2).filter((word) => !word.startsWith('--'))
