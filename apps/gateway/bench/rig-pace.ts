@@ -70,19 +70,22 @@ export async function pace(port: number, path: string, pace: Pace): Promise<Pace
   return { good: took.length, failed: planned - took.length, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
-interface Listener {
+/** Who hears of one connection's calls. */
+export interface Listener {
+  /** `ms` since the call was due. */
   answered(ms: number, status: number): void
+  /** Closed by the other side, a call on it unanswered or not. */
   closed(): void
 }
 
 /** One connection with one call at a time. */
-class Caller {
+export class Caller {
   readonly ready: Promise<unknown>
   readonly #socket: Socket
   #head = ''
   /** Bytes of the body that are still to come; -1: the head is not whole yet. */
   #missing = -1
-  #sentAt = 0
+  #since = 0
 
   constructor(port: number, listener: Listener) {
     this.#socket = connect(port, '127.0.0.1').setNoDelay()
@@ -104,13 +107,14 @@ class Caller {
       const last = /\r\nconnection: *close/i.test(this.#head)
       this.#head = ''
       this.#missing = -1
-      listener.answered(performance.now() - this.#sentAt, status)
+      listener.answered(performance.now() - this.#since, status)
       if (last) this.#socket.destroy()
     })
   }
 
-  send(request: string): void {
-    this.#sentAt = performance.now()
+  /** `since`: when it was due, for a call that waited for a connection. */
+  send(request: string, since = performance.now()): void {
+    this.#since = since
     this.#socket.write(request)
   }
 

@@ -2,7 +2,7 @@
  * Callers that send at a given rate, whatever the answers take, over connections that are kept. What finds no free connection waits, and
  * its wait counts: a slow server is not asked less. Run as a program it takes its orders from its parent, so that it has a core of its own.
  */
-import { connect, type Socket } from 'node:net'
+import { Caller } from './rig-pace.ts'
 
 /** What to send, how often, how long. */
 export interface Order {
@@ -35,18 +35,25 @@ export async function pace(order: Order): Promise<Paced> {
   const idle: Caller[] = []
   let errors = 0
   let open = 0
-  const callers = Array.from(
-    { length: order.connections },
-    () =>
-      new Caller(order.port, (caller, since, ok) => {
-        took.push(performance.now() - since)
-        if (!ok) errors++
+  const callers = Array.from({ length: order.connections }, () => {
+    const caller: Caller = new Caller(order.port, {
+      answered(ms, status) {
+        took.push(ms)
+        if (status < 200 || status >= 300) errors++
         open--
         const next = waiting.shift()
         if (next === undefined) idle.push(caller)
         else caller.send(request, next)
-      }),
-  )
+      },
+      closed() {
+        errors++
+        const at = idle.indexOf(caller)
+        if (at === -1) open--
+        else idle.splice(at, 1)
+      },
+    })
+    return caller
+  })
   await Promise.all(callers.map((caller) => caller.ready))
   idle.push(...callers)
   const begun = performance.now()
@@ -72,45 +79,6 @@ export async function pace(order: Order): Promise<Paced> {
   took.sort((a, b) => a - b)
   const at = (share: number): number => took[Math.floor(took.length * share)] ?? Number.NaN
   return { perSecond, errors, p50: at(0.5), p99: at(0.99) }
-}
-
-/** One connection, one request at a time. */
-class Caller {
-  readonly ready: Promise<void>
-  readonly #socket: Socket
-  #head = ''
-  #missing = -1
-  #since = 0
-
-  constructor(port: number, answered: (caller: Caller, since: number, ok: boolean) => void) {
-    this.#socket = connect(port, '127.0.0.1').setNoDelay()
-    this.ready = new Promise((resolve, reject) => {
-      this.#socket.once('connect', resolve).once('error', reject)
-    })
-    this.#socket.on('data', (piece: Buffer) => {
-      if (this.#missing === -1) {
-        this.#head += piece.toString('latin1')
-        const end = this.#head.indexOf('\r\n\r\n')
-        if (end === -1) return
-        const length = Number(/\r\ncontent-length: *(\d+)/i.exec(this.#head)?.[1] ?? 0)
-        this.#missing = length - (this.#head.length - end - 4)
-      } else this.#missing -= piece.length
-      if (this.#missing > 0) return
-      const ok = this.#head.startsWith('HTTP/1.1 2')
-      this.#head = ''
-      this.#missing = -1
-      answered(this, this.#since, ok)
-    })
-  }
-
-  send(request: string, since: number): void {
-    this.#since = since
-    this.#socket.write(request)
-  }
-
-  close(): void {
-    this.#socket.destroy()
-  }
 }
 
 if (process.argv[1] === import.meta.filename)

@@ -2,7 +2,7 @@
  * A submit with a short body that came before the router: reads the body, has it taken, writes the answer. It refuses with the same
  * words as the routes do, and reads nothing that is long.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { bodyStalled, watchSoon } from './body-watch.ts'
 import { answerRaw, type Refusal } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
@@ -22,7 +22,6 @@ export type Failed = (id: string, error: unknown) => Refusal
 export class FrontSubmit {
   readonly #gateway: Gateway
   readonly #call: Omit<SubmitCall, 'body'>
-  readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #linger: Linger
   readonly #failed: Failed
@@ -38,7 +37,6 @@ export class FrontSubmit {
   ) {
     this.#gateway = gateway
     this.#call = call
-    this.#request = call.request
     this.#response = response
     this.#linger = linger
     this.#failed = failed
@@ -46,18 +44,19 @@ export class FrontSubmit {
 
   /** Begins to read. */
   read(): void {
-    this.#request.on('data', (piece: Buffer) => {
+    const { request } = this.#call
+    request.on('data', (piece: Buffer) => {
       this.#body = this.#body === null ? piece : Buffer.concat([this.#body, piece])
     })
-    this.#request.on('end', () => void this.#submit())
+    request.on('end', () => void this.#submit())
     // A caller that leaves before its body is here leaves nothing behind.
-    this.#request.on('close', () => this.#stall?.cancel())
+    request.on('close', () => this.#stall?.cancel())
     watchSoon(this)
   }
 
   /** Begins to watch a body that is still not here. */
   watchBody(): void {
-    const request = this.#request
+    const { request } = this.#call
     if (request.complete || request.destroyed) return
     this.#stall = watchStall(
       this.#gateway.lanes,
@@ -89,7 +88,7 @@ export class FrontSubmit {
   }
 
   #refuse(refusal: Refusal): void {
-    answerRaw(this.#response, this.#call.id, refusal, corsHead(this.#request.headers.origin))
+    answerRaw(this.#response, this.#call.id, refusal, corsHead(this.#call.request.headers.origin))
   }
 }
 

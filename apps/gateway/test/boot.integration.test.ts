@@ -36,6 +36,20 @@ const runnerPid = async (url: string): Promise<number> => {
   return ready.value.runners[0].pid as number
 }
 
+/** A repository whose installation is current and brought no Node. */
+function bareRepository(folder: string): void {
+  mkdirSync(join(folder, '.ci'))
+  mkdirSync(join(folder, 'node_modules/.pnpm'), { recursive: true })
+  for (const name of ['boot.mjs', 'start-file.mjs'])
+    copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
+  for (const name of [
+    'pnpm-lock.yaml',
+    'node_modules/.pnpm/lock.yaml',
+    'node_modules/.modules.yaml',
+  ])
+    writeFileSync(join(folder, name), 'x')
+}
+
 describe('npm start', () => {
   const start = (command: string, args: readonly string[], detached: boolean): GatewayProcess => {
     const folder = mkdtempSync(join(tmpdir(), 'health-gateway-'))
@@ -90,17 +104,7 @@ describe('npm start', () => {
     context.skip(old === undefined, 'no old Node is on this machine')
     const folder = mkdtempSync(join(tmpdir(), 'health-boot-'))
     try {
-      // A repository whose installation is current and brought no Node.
-      mkdirSync(join(folder, '.ci'))
-      mkdirSync(join(folder, 'node_modules/.pnpm'), { recursive: true })
-      for (const name of ['boot.mjs', 'start-file.mjs'])
-        copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
-      for (const name of [
-        'pnpm-lock.yaml',
-        'node_modules/.pnpm/lock.yaml',
-        'node_modules/.modules.yaml',
-      ])
-        writeFileSync(join(folder, name), 'x')
+      bareRepository(folder)
       const ran = spawnSync(old!, [join(folder, '.ci/boot.mjs'), 'start'], { encoding: 'utf8' })
       expect(ran.stderr).toMatch(/^Node 22\.19 or newer is needed; this is v[^\n]+\n$/)
       expect(ran).toMatchObject({ status: 1, stdout: '' })
@@ -127,15 +131,7 @@ describe('the bundle that npm start runs', () => {
       writeFileSync(join(folder, name), text)
     }
     try {
-      mkdirSync(join(folder, '.ci'))
-      for (const name of ['boot.mjs', 'start-file.mjs'])
-        copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
-      for (const name of [
-        'pnpm-lock.yaml',
-        'node_modules/.pnpm/lock.yaml',
-        'node_modules/.modules.yaml',
-      ])
-        write(name, 'x')
+      bareRepository(folder)
       write('apps/gateway/package.json', '{"type":"module"}')
       write('apps/gateway/src/main.ts', `console.log('the sources')`)
       write('packages/core/package.json', '{}')
