@@ -133,6 +133,7 @@ export function configure(
   app.configured = event.policy
   app.revision = event.revision
   app.urls = event.urls ?? null
+  app.urlsStale = true
   adopt(fleet, app, policy)
 }
 

@@ -24,7 +24,7 @@ interface Change {
   ready: boolean
   refused: boolean
   handover: Handover | null
-  readonly url: string | null
+  url: string | null
 }
 
 const NO_CHANGE: Readonly<Change> = Object.freeze({
@@ -57,6 +57,10 @@ export class Place {
   /** Address of an adopted server; null for processes. */
   get url(): string | null {
     return this.#change.url
+  }
+
+  set url(url: string | null) {
+    if (url !== this.#change.url) this.changing().url = url
   }
 
   get lost(): Loss | null {

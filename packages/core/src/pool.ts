@@ -2,11 +2,44 @@
  * How many runners an app has: its target, idle runners that stop, runners of an older revision that are replaced. It reads demand
  * as events told it, so that a replay sizes the pool the same way.
  */
-import { NO_RUNNER, Fleet, type AppRecord, type RunnerHandle } from './state.ts'
+import type { Reason } from './command.ts'
+import {
+  NO_RUNNER,
+  Fleet,
+  type AppRecord,
+  type Place,
+  type RunnerHandle,
+  type RunnerRecord,
+} from './state.ts'
 import { armApp, touchPlace } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 import { bury, fill, forget, open, over, staying, toldTarget } from './successor.ts'
+
+/** Why a runner leaves, by the rule that says so. */
+const reasons = {
+  'pool.replaced': 'replaced',
+  'pool.scaled_down': 'scaled_down',
+  'pool.keep_alive': 'keep_alive_expired',
+  'pool.app_removed': 'app_removed',
+} as const satisfies Readonly<Record<string, Reason>>
+
+/** `inFlight`: what it works on, where that is known; -1 where it will be counted. */
+function drain(
+  fleet: Fleet,
+  runner: RunnerRecord,
+  rule: keyof typeof reasons,
+  inFlight: -1 | 0,
+): void {
+  tell(fleet, runner, {
+    type: 'drain.ordered',
+    reason: reasons[rule],
+    rule,
+    inFlight,
+    at: fleet.now,
+    seq: fleet.seq,
+  })
+}
 
 /** One runner of an older revision at a time, successor first. */
 function roll(fleet: Fleet, app: AppRecord): void {
@@ -18,7 +51,11 @@ function roll(fleet: Fleet, app: AppRecord): void {
   }
   if (app.places.some((place) => place.handover !== null)) return
   const place = app.places.find(
-    ({ current }) => current !== null && !over(current) && current.revision !== app.revision,
+    ({ current }) =>
+      current !== null &&
+      !over(current) &&
+      !traits(current.configuration).draining &&
+      current.revision !== app.revision,
   )
   if (place === undefined) {
     app.rolling = false
@@ -29,15 +66,7 @@ function roll(fleet: Fleet, app: AppRecord): void {
     touchPlace(fleet, place)
     place.handover = { reason: 'replaced', rule: 'pool.replaced' }
     fill(fleet, app, place)
-  } else
-    tell(fleet, place.current!, {
-      type: 'drain.ordered',
-      reason: 'replaced',
-      rule: 'pool.replaced',
-      inFlight: 0,
-      at: fleet.now,
-      seq: fleet.seq,
-    })
+  } else drain(fleet, place.current!, 'pool.replaced', 0)
 }
 
 /** Idle runners above the target stop when nobody needed them for `keepAliveSeconds`; above the maximum at once. */
@@ -52,16 +81,11 @@ function shrink(fleet: Fleet, app: AppRecord, target: number): void {
   for (let i = places.length - 1; i >= 0 && i >= most; i--) {
     const place = places[i]!
     surplus--
+    touchPlace(fleet, place)
+    place.handover = null
     for (const runner of [place.next, place.current])
       if (runner !== null && !over(runner))
-        tell(fleet, runner, {
-          type: 'drain.ordered',
-          reason: 'scaled_down',
-          rule: 'pool.scaled_down',
-          inFlight: traits(runner.configuration).serving ? -1 : 0,
-          at: fleet.now,
-          seq: fleet.seq,
-        })
+        drain(fleet, runner, 'pool.scaled_down', traits(runner.configuration).serving ? -1 : 0)
   }
   let due = Number.POSITIVE_INFINITY
   for (let i = Math.min(places.length, most) - 1; i >= 0 && surplus > 0; i--) {
@@ -76,14 +100,7 @@ function shrink(fleet: Fleet, app: AppRecord, target: number): void {
     const at = runner.idleSince + app.policy.keepAliveMs
     if (at <= fleet.now) {
       surplus--
-      tell(fleet, runner, {
-        type: 'drain.ordered',
-        reason: 'keep_alive_expired',
-        rule: 'pool.keep_alive',
-        inFlight: -1,
-        at: fleet.now,
-        seq: fleet.seq,
-      })
+      drain(fleet, runner, 'pool.keep_alive', -1)
     } else if (at < due) due = at
   }
   if (surplus > 0 && due !== Number.POSITIVE_INFINITY) app.due.pool = due
@@ -105,29 +122,56 @@ function grow(fleet: Fleet, app: AppRecord, target: number): void {
   else app.shortSince = -1
 }
 
+/**
+ * A place for each server that is adopted; those that are adopted no more, and processes of before, leave as soon as as many others
+ * serve. Answers whether some still wait for that.
+ */
+function matchUrls(fleet: Fleet, app: AppRecord, urls: readonly string[]): boolean {
+  const listed = new Set(urls)
+  const placed = new Set(app.places.map(({ url }) => url))
+  for (const url of listed) if (!placed.has(url)) open(fleet, app, url)
+  const stays = ({ url }: Place): boolean => url !== null && listed.has(url)
+  const serves = ({ current }: Place): boolean =>
+    current !== null && traits(current.configuration).accepting
+  let spare = app.places.filter(serves).length - listed.size
+  let waits = false
+  for (const place of app.places) {
+    if (stays(place)) continue
+    if (serves(place) && spare-- <= 0) {
+      waits = true
+      continue
+    }
+    touchPlace(fleet, place)
+    place.handover = null
+    for (const runner of [place.next, place.current])
+      if (runner !== null && !over(runner) && !traits(runner.configuration).draining)
+        drain(fleet, runner, place.url === null ? 'pool.replaced' : 'pool.app_removed', -1)
+  }
+  return waits
+}
+
+/** An app that adopts no servers any more has processes in their places: one that serves keeps its place until its successor is ready. */
+function leaveUrls(fleet: Fleet, app: AppRecord): void {
+  for (const place of app.places) {
+    if (place.url === null) continue
+    touchPlace(fleet, place)
+    place.url = null
+    const { current } = place
+    if (current === null || over(current) || traits(current.configuration).serving) continue
+    drain(fleet, current, 'pool.replaced', 0)
+  }
+}
+
 /** Brings the pool to what it should be: vacancies first, then revisions, then size. */
 export function settlePool(fleet: Fleet, app: AppRecord): void {
+  const moved = app.urlsStale || (app.urls !== null && app.departed.length + app.vacant.length > 0)
   for (const runner of app.departed.splice(0)) bury(fleet, app, runner)
-  if (app.urls !== null && !app.removed) {
-    for (const url of app.urls)
-      if (!app.places.some((place) => place.url === url)) open(fleet, app, url)
-    for (const place of app.places) {
-      if (
-        place.url !== null &&
-        !app.urls.includes(place.url) &&
-        place.current !== null &&
-        !over(place.current) &&
-        !traits(place.current.configuration).draining
-      )
-        tell(fleet, place.current, {
-          type: 'drain.ordered',
-          reason: 'app_removed',
-          rule: 'pool.app_removed',
-          inFlight: -1,
-          at: fleet.now,
-          seq: fleet.seq,
-        })
-    }
+  // Servers are many and change rarely: they are matched when the list did, or a place.
+  if (!app.removed && moved) {
+    if (app.urls === null) leaveUrls(fleet, app)
+    const waits = app.urls !== null && matchUrls(fleet, app, app.urls)
+    // A vacancy that is filled below may have changed a place.
+    app.urlsStale = waits || (app.urls !== null && app.vacant.length > 0)
   }
   while (app.vacant.length > 0) fill(fleet, app, app.vacant.shift()!)
   app.arrivals.length = 0

@@ -72,6 +72,8 @@ export class AppRecord {
   policy: Policy
   revision: string
   urls: readonly string[] | null
+  /** Places may not be those of `urls`. Not part of the value: to match them once more changes nothing. */
+  urlsStale = true
   removed = false
   readonly places: Place[] = []
   readonly runners: RunnerRecord[] = []

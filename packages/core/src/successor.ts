@@ -139,7 +139,9 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
     place.ready = false
     if (!over(current)) setOut(app, place, false)
   }
-  const wanted = place.handover !== null || (current !== null && app.canary === current)
+  const wanted =
+    place.handover !== null ||
+    (current !== null && app.canary === current && !traits(current.configuration).draining)
   if (place.next !== null && !over(current) && !wanted) {
     // The one it was to succeed is well again. A successor holds no work before it takes over.
     return tell(fleet, place.next, {
@@ -174,7 +176,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
     return
   }
   if (!over(current)) {
-    if (wanted && place.next === null && place.url === null && !fleet.shuttingDown) {
+    if (wanted && place.next === null && app.urls === null && !fleet.shuttingDown) {
       place.refused = false
       place.next = spawn(fleet, app, place, current!.id)
       setOut(app, place, place.established)
@@ -183,12 +185,13 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
   }
   if (place.next !== null) return
   if (place.url !== null) {
-    if (app.removed || fleet.shuttingDown || !(app.urls ?? []).includes(place.url)) drop(app, place)
+    if (fleet.shuttingDown || !isAdopted(app, place)) drop(app, place)
     return
   }
   const lost = current === null ? place.lost : lossOf(current)
   const keep =
     !app.removed &&
+    app.urls === null &&
     !fleet.shuttingDown &&
     (app.places.length <= toldTarget(app) ||
       // A replacement is owed whatever the demand, but never above the maximum: it would be stopped again at once.
@@ -201,11 +204,15 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
   else place.current = runner
 }
 
+/** Whether the server of a place is still one that the app adopts: it is then asked again, however often it ended. */
+const isAdopted = (app: AppRecord, { url }: Place): boolean =>
+  url !== null && !app.removed && app.urls !== null && app.urls.includes(url)
+
 /** Takes a runner that is gone off the books, or begins the next life of an adopted server. */
 export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
   const { context, place } = runner
   touch(fleet, runner)
-  if (place.url !== null && app.places.includes(place) && !app.removed && !fleet.shuttingDown) {
+  if (isAdopted(app, place) && app.places.includes(place) && !fleet.shuttingDown) {
     const next = runnerTable.start({ policy: app.policy })
     const stable = runner.readyAt >= 0 && runner.since - runner.readyAt >= app.policy.stableMs
     const ill = context.reason !== null && replaced.has(context.reason)

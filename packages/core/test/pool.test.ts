@@ -238,17 +238,114 @@ test('addresses come and go with the configuration', () => {
     revision: 'r1',
     urls: ['http://127.0.0.1:9002', 'http://127.0.0.1:9003'],
   })
+  // The one that leaves serves until the one that came does.
   expect([stage.word(1), stage.word(2), stage.orders('provision').map(({ url }) => url)]).toEqual([
-    'idle+draining',
+    'idle',
     'idle',
     ['http://127.0.0.1:9003'],
   ])
+  stage.open(3)
+  expect(words(stage)).toEqual(['idle+draining', 'idle', 'idle'])
   stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
   stage.exit(1)
   expect(app(stage).places.map(({ url }) => url)).toEqual([
     'http://127.0.0.1:9002',
     'http://127.0.0.1:9003',
   ])
+})
+
+const adopt = (stage: Stage, urls: readonly string[]) =>
+  stage.tell({ type: 'app.configured', app: APP, options: {}, policy: {}, revision: 'r9', urls })
+const run = (stage: Stage, count: number) =>
+  stage.tell({
+    type: 'app.configured',
+    app: APP,
+    options: { minConcurrency: count, maxConcurrency: count },
+    policy: {},
+    revision: 'r9',
+  })
+
+test('an app that adopts servers no longer has processes instead, each before its server leaves', () => {
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'] })
+  run(stage, 2)
+  // One at a time, as with every other revision.
+  expect([words(stage), app(stage).places.length]).toEqual([['idle', 'idle', 'provisioning'], 2])
+  stage.open(3)
+  expect(words(stage)).toEqual(['idle+draining', 'idle', 'idle', 'provisioning'])
+  stage.open(4)
+  for (const n of [1, 2]) {
+    stage.tell({ type: 'work.counted', ...stage.life(n), inFlight: 0 })
+    stage.exit(n)
+  }
+  expect(app(stage).runners.map(({ id, fixedUrl }) => [id, fixedUrl])).toEqual([
+    [stage.life(3).runner, null],
+    [stage.life(4).runner, null],
+  ])
+})
+
+test.for([
+  ['that backs off', (stage: Stage) => stage.exit(1), 'backoff'],
+  ['that starts', () => undefined, 'setup'],
+] as const)('a server %s gives way to a process at once', ([, before, word]) => {
+  const stage = new Stage({ urls: ['http://127.0.0.1:9001'] })
+  stage.tell({ type: 'process.started', ...stage.life(1), pid: null, url: 'http://127.0.0.1:9001' })
+  before(stage)
+  expect(stage.word(1)).toBe(word)
+  run(stage, 1)
+  if (word === 'setup') stage.exit(1)
+  stage.wait(20)
+  expect(app(stage).runners.map(({ fixedUrl, incarnation }) => [fixedUrl, incarnation])).toEqual([
+    [null, 1],
+  ])
+})
+
+test('an app that adopts servers from now on lets its processes go', () => {
+  const stage = ready(2)
+  adopt(stage, ['http://127.0.0.1:9001'])
+  // One server is wanted: one process is enough until it serves.
+  expect(words(stage)).toEqual(['idle+draining', 'idle', 'provisioning'])
+  stage.open(3)
+  expect(words(stage)).toEqual(['idle+draining', 'idle+draining', 'idle'])
+  for (const n of [1, 2]) {
+    stage.tell({ type: 'work.counted', ...stage.life(n), inFlight: 0 })
+    stage.exit(n)
+  }
+  expect(app(stage).places.map(({ url }) => url)).toEqual(['http://127.0.0.1:9001'])
+  expect(
+    stage.decisions.filter(({ to }) => to.endsWith('+draining')).map(({ rule }) => rule),
+  ).toEqual(['pool.replaced', 'pool.replaced'])
+})
+
+test('an address without one in its place leaves at once', () => {
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'] })
+  adopt(stage, ['http://127.0.0.1:9002'])
+  expect(words(stage)).toEqual(['idle+draining', 'idle'])
+})
+
+test('a server taken from the list stays gone, whatever it was doing', () => {
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'] })
+  stage.exit(1)
+  expect(stage.word(1)).toBe('backoff')
+  adopt(stage, ['http://127.0.0.1:9002'])
+  expect(app(stage).places.map(({ url }) => url)).toEqual(['http://127.0.0.1:9002'])
+})
+
+test('three thousand adopted servers are matched when their list changes, not at every fact', () => {
+  const urls = Array.from({ length: 3_000 }, (_, n) => `http://127.0.0.1:${n + 1}`)
+  let read = 0
+  const counted = new Proxy(urls, {
+    get(list, name, self) {
+      if (typeof name === 'string' && /^\d+$/.test(name)) read++
+      return Reflect.get(list, name, self) as unknown
+    },
+  })
+  const stage = new Stage({ urls: counted })
+  const configured = read
+  for (let n = 1; n <= 100; n++) {
+    stage.tell({ type: 'process.started', ...stage.life(n), pid: null, url: urls[n - 1]! })
+    stage.open(n)
+  }
+  expect([configured >= 3_000, read - configured]).toEqual([true, 0])
 })
 
 test('pool.app_removed: every runner drains with that reason, then the app is forgotten', () => {
