@@ -25,6 +25,7 @@ import { type Entry, KEPT, tailOf } from './entry.ts'
 import { writeHead } from './head.ts'
 import { Recent } from './recent.ts'
 import type { Store } from './store.ts'
+import { failureOf } from './storage-failure.ts'
 import type { FromWriter, ToWriter } from './writer.ts'
 
 /** What to do when a row is safe, or refused. */
@@ -50,6 +51,8 @@ const BATCH_BYTES = 1024 * 1024
 /** Pause between two tries of what waits for a full disk; any success of other changes is a try as well. */
 const RETRY_MS = 250
 const SPARE_BATCHES = 4
+/** Outcomes told in one turn. Each makes whoever waits for it work, and a commit brings a hundred: others are heard in between. */
+const TOLD = 16
 
 export class SqliteStore implements Store {
   /** Resolves when the writer has ended by itself. */
@@ -61,6 +64,11 @@ export class SqliteStore implements Store {
   readonly #recent: Recent
   /** Sent and not answered, in order. */
   readonly #flying: Batch<Memo>[] = []
+  /** What the writer has answered and is not yet told to all, in order: that of the first of `#flying`, and so on. */
+  readonly #receipts: Receipt[] = []
+  /** How many of the first batch have been told, and how many of its contents they were given. */
+  #told = 0
+  #given = 0
   readonly #spare: Receipt['parcel'][] = []
   #open = new Batch<Memo>()
   /** What waits for the disk, in pieces, so that a little room is enough for some of it. */
@@ -223,8 +231,7 @@ export class SqliteStore implements Store {
     const worker = this.#start()
     this.#worker = worker
     worker.on('message', (message: FromWriter) => {
-      if (message.type === 'receipts')
-        for (const receipt of message.receipts) this.#answered(receipt)
+      if (message.type === 'receipts') this.#answered(message.receipts)
       else if (message.type === 'refused') this.#break(message.message, message.code)
     })
     worker.on('error', (error) => this.#break(`The queue's writer ended: ${error.message}`))
@@ -277,17 +284,47 @@ export class SqliteStore implements Store {
     ])
   }
 
-  #answered(receipt: Receipt): void {
-    const batch = this.#flying.shift() as Batch<Memo>
-    this.#flyingBytes -= batch.bytes
-    const { parcel, refusal } = receipt
+  #answered(receipts: readonly Receipt[]): void {
+    const telling = this.#receipts.length > 0
+    this.#receipts.push(...receipts)
+    if (!telling) this.#tell(TOLD)
+  }
+
+  /** Tells at most so many their outcome, the others in the turns that follow. */
+  #tell(most: number): void {
+    let left = most
+    while (left > 0) {
+      const [receipt] = this.#receipts
+      if (receipt === undefined) return
+      left -= this.#tellSome(receipt, this.#flying[0] as Batch<Memo>, left)
+    }
+    if (this.#receipts.length > 0) setImmediate(() => this.#tell(TOLD))
+  }
+
+  /** Tells those of one batch; answers how many it told. */
+  #tellSome(receipt: Receipt, batch: Batch<Memo>, most: number): number {
+    const { parcel, refusal, contents } = receipt
+    const from = this.#told
+    const to = refusal === null ? Math.min(batch.count, from + most) : batch.count
     if (refusal !== null) this.#refused(batch, parcel, refusal)
-    else {
-      let content = 0
-      for (const [index, memo] of batch.memos.entries()) {
-        const wanted = parcel.rows[index * COLUMNS + WANTED] !== 0
-        memo.settled(null, wanted ? (receipt.contents[content++] ?? null) : null)
+    else
+      for (; this.#told < to; this.#told++) {
+        const wanted = parcel.rows[this.#told * COLUMNS + WANTED] !== 0
+        const content = wanted ? (contents[this.#given++] ?? null) : null
+        ;(batch.memos[this.#told] as Memo).settled(null, content)
       }
+    if (to === batch.count) this.#landed(receipt, batch)
+    return to - from
+  }
+
+  /** A batch of which all have been told. */
+  #landed({ parcel, refusal }: Receipt, batch: Batch<Memo>): void {
+    this.#receipts.shift()
+    this.#flying.shift()
+    this.#told = 0
+    this.#given = 0
+    this.#flyingBytes -= batch.bytes
+    if (refusal === null) {
       if (parcel.adds) this.#scarce = false
       if (this.#kept.length > 0) this.#sendKept()
     }
@@ -335,6 +372,8 @@ export class SqliteStore implements Store {
   /** The writer is gone: nothing will be answered any more. */
   #break(message: string, code = 'HEALTH_STORAGE_FAILED'): void {
     if (this.#broken !== null) return
+    // What it has answered is safe.
+    this.#tell(Number.POSITIVE_INFINITY)
     // Why a file cannot be opened is for those who start a gateway; a caller only knows full disks and failing ones.
     this.#broken = new HealthError(
       code === 'HEALTH_STORAGE_FULL' ? code : 'HEALTH_STORAGE_FAILED',
@@ -352,17 +391,4 @@ export class SqliteStore implements Store {
 
 function isLarge({ count, bytes }: Batch<Memo>): boolean {
   return count >= BATCH_ROWS || bytes >= BATCH_BYTES
-}
-
-function failureOf(refusal: Refusal): HealthError {
-  if (refusal.kind === 'full') return new HealthError('HEALTH_STORAGE_FULL')
-  if (refusal.kind === 'failed')
-    return new HealthError(
-      'HEALTH_STORAGE_FAILED',
-      `The disk did not take a change of the queue (${refusal.message}). Nothing was changed.`,
-    )
-  return new HealthError(
-    'HEALTH_QUEUE_FORMAT',
-    `The queue file is damaged (${refusal.message}). Restore it, or move it away.`,
-  )
 }
