@@ -99,7 +99,7 @@ test('whatever order they come, change their minds and go in, each gets exactly 
     app: fc.option(app),
   })
   fc.assert(
-    fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
+    fc.property(fc.array(act, { maxLength: 60, size: 'max' }), (acts) => {
       const rooms = new Rooms(MOST)
       const readers = Array.from({ length: 6 }, () => new Reader())
       const gone = new Set<Reader>()
