@@ -12,6 +12,7 @@ import { createAlerts } from './alert.ts'
 import type { Config } from './config.ts'
 import { serveConsole } from './console.ts'
 import { watchDeclarations, type Declarations } from './declaration.ts'
+import { affordable, mostDescriptors } from './descriptor.ts'
 import { appFacts, fixed, needsRestart } from './fleet-config.ts'
 import type { Log } from './gateway.ts'
 import { watchGpus } from './gpu-watch.ts'
@@ -228,4 +229,13 @@ async function closeServer(server: Server, config: () => Config): Promise<void> 
 
 function sayWarnings(config: Config, log: Log): void {
   for (const text of config.warnings) log({ level: 'warn', event: 'config.warning', text })
+  const { connections } = config.limits
+  const descriptors = mostDescriptors()
+  const held = affordable(connections, descriptors)
+  if (held < connections)
+    log({
+      level: 'warn',
+      event: 'config.warning',
+      text: `limits.connections is ${connections}, but this process may have ${descriptors} files and sockets open (ulimit -n), and callers get two thirds of them: ${held}.`,
+    })
 }

@@ -66,7 +66,7 @@ export const sectionFields = {
       default: 10_000,
       min: 1,
       max: 1_000_000,
-      reason: 'the longest-idle one is closed first',
+      reason: 'the longest-idle one is closed first; never more than two thirds of `ulimit -n`',
     },
   },
   webhooks: {

@@ -1,5 +1,6 @@
 /** The usual numbers of a process and of Node, under the names that dashboards expect. What the system does not say is left out. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { mostDescriptors } from './descriptor.ts'
 import type { Gauge } from './metric.ts'
 import type { MetricName } from './metric-table.ts'
 
@@ -46,7 +47,7 @@ export const processGauges: readonly Gauge[] = [
     kibibytes(found(self('status'), /^VmSize:\s+(\d+) kB$/m)),
   ),
   one('process_open_fds', descriptors),
-  one('process_max_fds', () => found(self('limits'), /^Max open files\s+(\d+)/m)),
+  one('process_max_fds', mostDescriptors),
   one('process_start_time_seconds', () => Date.now() / 1000 - process.uptime()),
   one('nodejs_heap_size_total_bytes', () => process.memoryUsage().heapTotal),
   one('nodejs_heap_size_used_bytes', () => process.memoryUsage().heapUsed),

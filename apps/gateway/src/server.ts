@@ -13,6 +13,7 @@ import { channelRoutes, takesUpgrade } from './channel.ts'
 import { watchRequests } from './channel-queue.ts'
 import type { Config } from './config.ts'
 import { limitConnections } from './connection.ts'
+import { affordable, mostDescriptors } from './descriptor.ts'
 import { createDispatcher, type Dispatcher } from './dispatch.ts'
 import { answerRaw, errorBody, refusalOf, type Refusal } from './error-answer.ts'
 import { createExitWatch } from './exit-watch.ts'
@@ -91,6 +92,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   let closing = false
   const lanes = createLanes(clock)
   const limits = (): Config['limits'] => deps.config().limits
+  const descriptors = mostDescriptors()
   const metrics = createMetrics(
     (runner) => fleet.runners.get(runner)?.app.id ?? view(fleet, runner)?.app ?? null,
     (runner) => view(fleet, runner)?.reason ?? null,
@@ -191,7 +193,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   )
   limitConnections(
     app.server,
-    () => limits().connections,
+    () => affordable(limits().connections, descriptors),
     () => metrics.count('connection_limit'),
   )
   app.setErrorHandler((error, request, reply) => answer(reply, refusing(request.id, error)))

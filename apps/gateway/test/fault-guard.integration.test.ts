@@ -1,5 +1,7 @@
 // The fleet is not harmed by its own doctor: many runners that fail at once, runners that all fail, and checks that fail for want
 // of something of our own.
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -130,8 +132,8 @@ test('three sick of three heal, one at a time: the next is ended only when the o
   expect(comings(await gateway.decisions(seq), names)).toMatch(/^(\+-|-\+){3}$/)
 }, 180_000)
 
-test('checks that fail because we have no sockets left accuse nobody; calls are answered again when there are some', async () => {
-  await using scene = new Scene()
+/** Three runners past their start period behind a gateway that may have so many descriptors. */
+async function starved(scene: Scene, descriptors: number): Promise<GatewayProcess> {
   scene.configure({
     minConcurrency: 3,
     maxConcurrency: 3,
@@ -140,40 +142,90 @@ test('checks that fail because we have no sockets left accuse nobody; calls are 
     healthCheck: { ...check, timeoutSeconds: 1 },
   })
   const args = [...fromSource, 'start', '--port', '0', '--config', scene.file]
-  const starved = ['-c', 'ulimit -n 150; exec "$0" "$@"', process.execPath, ...args]
-  await using gateway = new GatewayProcess(
-    '/bin/sh',
-    [...starved, '--data-dir', `${scene.folder}/data`],
-    { folder: scene.folder },
+  const limited = [
+    '-c',
+    `ulimit -n ${descriptors}; exec "$0" "$@"`,
+    process.execPath,
+    ...args,
+    '--data-dir',
+    `${scene.folder}/data`,
+  ]
+  return new GatewayProcess('/bin/sh', limited, { folder: scene.folder })
+}
+
+const readyOnes = async (url: string): Promise<readonly string[]> =>
+  (await call(url, '/v1/runners?state=ready', soon())).value.runners.map(
+    ({ id }: { id: string }) => id,
   )
+/** Nothing here is slow. */
+const soon = (): RequestInit => ({ signal: AbortSignal.timeout(10_000) })
+
+/** All ready, for so long that failures would count. */
+async function settled(url: string): Promise<readonly string[]> {
+  const list = await within(
+    30_000,
+    () => readyOnes(url),
+    ({ length }) => length === 3,
+  )
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  return list
+}
+
+test('checks that fail because we have no sockets left accuse nobody; calls are answered again when there are some', async () => {
+  await using scene = new Scene()
+  await using gateway = await starved(scene, 150)
   const url = await gateway.url()
-  const port = Number(new URL(url).port)
-  const ready = async (): Promise<readonly string[]> =>
-    (await call(url, '/v1/runners?state=ready')).value.runners.map(({ id }: { id: string }) => id)
-  const before = await until(ready, (list) => list.length === 3)
-  const from = Date.now()
-  // Past the start period: their failures would count.
-  await until(
-    async () => Date.now() - from,
-    (age) => age > 4000,
-  )
+  const before = await settled(url)
   expect(journaled(scene, 'probe.errored')).toBe(0)
-  // Connections that say nothing take every descriptor that is left; those that come too late wait in the kernel.
-  const idle: Socket[] = []
-  for (let n = 0; n < 200; n++) idle.push(connect(port, '127.0.0.1').on('error', () => {}))
+  // Fewer than it has open already: it gets none while this lasts.
+  allow(gateway, 10)
   // Twice as many as would end all three.
-  const errored = (): number => journaled(scene, 'probe.errored')
-  await until(
-    async () => errored(),
+  await within(
+    30_000,
+    () => journaled(scene, 'probe.errored'),
     (count) => count >= 12,
   )
-  for (const socket of idle) socket.destroy()
-  const now = await within(20_000, ready, (list) => list.length === 3)
+  allow(gateway, 150)
+  const now = await within(
+    20_000,
+    () => readyOnes(url),
+    ({ length }) => length === 3,
+  )
   expect(now.toSorted()).toEqual(before.toSorted())
   const doubts = gateway.lines.filter(
     ({ event, to }) => event === 'decision' && /suspect|failing|held|stopping/.test(String(to)),
   )
   expect(doubts).toEqual([])
   expect(journaled(scene, 'probe.failed')).toBe(0)
-  expect((await call(url, `/run/${APP}/work`, { method: 'POST' })).status).toBe(200)
+  expect((await call(url, `/run/${APP}/work`, { method: 'POST', ...soon() })).status).toBe(200)
 }, 120_000)
+
+test('callers who open more connections than we have sockets take none that checks and calls need', async () => {
+  await using scene = new Scene()
+  await using gateway = await starved(scene, 150)
+  const url = await gateway.url()
+  const warned = gateway.lines.find(({ text }) => String(text).startsWith('limits.connections'))
+  expect(warned).toMatchObject({ event: 'config.warning', text: expect.stringContaining(': 100.') })
+  const before = await settled(url)
+  const idle: Socket[] = []
+  for (let n = 0; n < 400; n++) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {})
+    idle.push(socket)
+    await once(socket, 'connect')
+  }
+  // Longer than it takes to end all three.
+  const until = Date.now() + 3000
+  while (Date.now() < until) {
+    const { status } = await call(url, `/run/${APP}/work`, { method: 'POST', ...soon() })
+    expect(status).toBe(200)
+  }
+  expect(await readyOnes(url)).toEqual(before)
+  expect(['probe.errored', 'probe.failed'].map((type) => journaled(scene, type))).toEqual([0, 0])
+  expect(idle.filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(100)
+  for (const socket of idle) socket.destroy()
+}, 120_000)
+
+/** Sets how many descriptors a running gateway may have. */
+function allow({ child }: GatewayProcess, descriptors: number): void {
+  execFileSync('prlimit', ['--pid', String(child.pid), `--nofile=${descriptors}:150`])
+}

@@ -48,7 +48,7 @@ Each app under \`apps\` is named \`owner/alias\` and has, beside its [options](p
 | option | default | allowed | why |
 | --- | --- | --- | --- |
 | \`command\` | – | a list: program, arguments | how a runner is started, without a shell; \`{port}\`, \`{runner}\` and \`{device}\` are replaced; this or \`urls\` |
-| \`urls\` | – | a list of \`http://HOST:PORT\` | servers that already run and are adopted |
+| \`urls\` | – | a list of \`http://HOST:PORT\` | servers that already run and are adopted; one that leaves the list serves until as many listed ones do |
 | \`cwd\` | \`"."\` | a folder | where the command runs |
 | \`env\` | \`{}\` | names and values | variables of the runner, beside \`PORT\`, \`HEALTH_RUNNER_ID\`, \`HEALTH_APP\`, \`FAL_RUNNER_STATE\`, \`PATH\`, \`HOME\` and, with heartbeats, \`HEALTH_HEARTBEAT_URL\` |
 | \`policy\` | \`{}\` | [options](policy.md) | tunables of this app |
