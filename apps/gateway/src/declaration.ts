@@ -16,6 +16,8 @@ const PATH = '/.well-known/health-check'
 /** The declaration must be here within this time of the port opening, in ms. */
 const WITHIN_MS = 2000
 const MAX_BYTES = 16_384
+/** So many are read at once: thousands of servers that come up together must not take the sockets of callers and checks. */
+const AT_ONCE = 32
 /** What may be declared; the rest is the configuration's alone. */
 const names = [
   'path',
@@ -47,6 +49,9 @@ export function watchDeclarations(
     if (record.options.healthCheck !== undefined)
       declared.set(record.id, record.options.healthCheck)
   let closed = false
+  /** Runners to ask when those before them have said something. */
+  const waiting: string[] = []
+  let reading = 0
 
   const complete = (fact: AppFact): AppFact => {
     if (fact.type !== 'app.configured' || fact.options.healthCheck !== undefined) return fact
@@ -97,21 +102,34 @@ export function watchDeclarations(
   }
 
   const ask = (id: string): void => {
-    const runner = view(fleet, id)
-    if (runner === null || !runner.url.startsWith('http:')) return
-    read(runner.url).then(
-      (answer) => {
-        if (answer !== undefined) heard(id, answer)
-      },
-      (error: Error) =>
-        log({
-          level: 'warn',
-          event: 'declaration.invalid',
-          app: runner.app,
-          runner: id,
-          text: error.message,
-        }),
-    )
+    waiting.push(id)
+    askNext()
+  }
+  const askNext = (): void => {
+    while (reading < AT_ONCE && waiting.length > 0) {
+      const id = waiting.shift()!
+      const runner = view(fleet, id)
+      if (runner === null || !runner.url.startsWith('http:')) continue
+      reading++
+      read(runner.url)
+        .then(
+          (answer) => {
+            if (answer !== undefined) heard(id, answer)
+          },
+          (error: Error) =>
+            log({
+              level: 'warn',
+              event: 'declaration.invalid',
+              app: runner.app,
+              runner: id,
+              text: error.message,
+            }),
+        )
+        .finally(() => {
+          reading--
+          askNext()
+        })
+    }
   }
 
   for (const { id } of views(fleet, { states: new Set(['ready', 'suspect']) })) ask(id)
@@ -122,6 +140,7 @@ export function watchDeclarations(
     complete,
     close() {
       closed = true
+      waiting.length = 0
       forget()
     },
   }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -24,27 +27,28 @@ afterEach(async () => {
 })
 
 /** A composed gateway with one app whose runner declares `declared`; resolves lines by their event as they come. */
-async function start(
+function start(
   declared: string,
   app: Record<string, unknown> = {},
   env: Record<string, string> = {},
+): ReturnType<typeof startApp> {
+  return startApp({
+    command: [process.execPath, './runner.mjs'],
+    env: { DECLARED: declared, ...env },
+    startupTimeoutSeconds: 20,
+    minConcurrency: 1,
+    ...app,
+  })
+}
+
+/** The same for any app. */
+async function startApp(
+  app: Record<string, unknown>,
 ): Promise<{ gateway: RunningGateway; line: (event: string) => Promise<Line> }> {
   const dir = mkdtempSync(join(tmpdir(), 'declaration-'))
   writeFileSync(join(dir, 'runner.mjs'), RUNNER)
   const config = resolveConfig(
-    {
-      listen: { host: '127.0.0.1', port: 0 },
-      dataDir: dir,
-      apps: {
-        'demo/app': {
-          command: [process.execPath, './runner.mjs'],
-          env: { DECLARED: declared, ...env },
-          startupTimeoutSeconds: 20,
-          minConcurrency: 1,
-          ...app,
-        },
-      },
-    },
+    { listen: { host: '127.0.0.1', port: 0 }, dataDir: dir, apps: { 'demo/app': app } },
     join(dir, 'health.config.json'),
     {},
     { env: {}, cwd: dir, caller: dir },
@@ -111,15 +115,52 @@ test('the configuration wins, and a difference is a warning that names both', as
 })
 
 test.for([
-  ['{"path":"/fine","failureThreshold":0}', 'failureThreshold'],
-  ['{"path":"/fine","surprise":1}', 'surprise'],
-  ['{"method":"GET"}', 'path'],
-  ['not json', 'not a JSON object'],
-  [`{"path":"/${'x'.repeat(20_000)}"}`, 'larger than'],
-])('an invalid declaration is a warning and none: %s', async ([declared, word]) => {
+  ['failureThreshold', '{"path":"/fine","failureThreshold":0}'],
+  ['surprise', '{"path":"/fine","surprise":1}'],
+  ['path', '{"method":"GET"}'],
+  ['not a JSON object', 'not json'],
+  ['larger than', `{"path":"/${'x'.repeat(20_000)}"}`],
+])('an invalid declaration is a warning and none: %s', async ([word, declared]) => {
   const { gateway, line } = await start(declared!)
   expect((await line('declaration.invalid'))['text']).toContain(word)
   expect(gateway.supervisor.fleet.apps.get('demo/app')?.policy.hasCheck).toBe(false)
+})
+
+test('many servers that come up together are asked a few at a time, each once', async () => {
+  const SERVERS = 100
+  const asked: (string | undefined)[] = []
+  let now = 0
+  let most = 0
+  let all = (): void => {}
+  const everyone = new Promise<void>((resolve) => (all = resolve))
+  const server = createServer((request, response) => {
+    if (request.url !== '/.well-known/health-check') return response.end()
+    asked.push(request.headers.host)
+    most = Math.max(most, ++now)
+    setTimeout(() => {
+      now--
+      response.writeHead(404).end()
+      if (asked.length === SERVERS) all()
+    }, 50)
+  }).listen(0, '127.0.0.1')
+  ends.push(async () => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  // Every address of 127/8 is this machine, so that each server has one of its own.
+  const others = Array.from({ length: SERVERS - 1 }, (_, n) => `127.0.0.${n + 2}`)
+  for (const address of others) {
+    const alias = createServer(server.listeners('request')[0] as RequestListener)
+    alias.listen(port, address)
+    ends.push(async () => void alias.close())
+    await once(alias, 'listening')
+  }
+  const urls = ['127.0.0.1', ...others].map((address) => `http://${address}:${port}`)
+  await startApp({ urls, maxMultiplexing: 1 })
+  await everyone
+  expect(new Set(asked).size).toBe(SERVERS)
+  expect(asked).toHaveLength(SERVERS)
+  expect(most).toBeLessThanOrEqual(32)
+  expect(most).toBeGreaterThan(1)
 })
 
 test('503s of runners that were well a moment ago are told as misuse', async () => {
