@@ -3,6 +3,7 @@
  * the dispatcher when it has ended. It decides nothing about the request.
  */
 import type { AttemptLine, FinalAnswer, Lease, RequestRecord, RunnerHandle } from '@health/core'
+import { AnswerBody } from './answer-body.ts'
 import { Attempt, type Settlement, type Sink } from './attempt.ts'
 import { errorBody, type Refusal } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
@@ -31,8 +32,7 @@ export class QueueAttempt implements Sink {
   readonly #gateway: Gateway
   readonly #ended: (attempt: QueueAttempt, end: Settlement) => void
   readonly #startedAt: number
-  #chunks: Uint8Array[] = []
-  #bytes = 0
+  readonly #body = new AnswerBody(RESULT_BYTES)
   #head: RunnerHead | null = null
 
   constructor(
@@ -69,9 +69,7 @@ export class QueueAttempt implements Sink {
   }
 
   data(chunk: Uint8Array): boolean {
-    this.#bytes += chunk.byteLength
-    if (this.#bytes <= RESULT_BYTES) this.#chunks.push(chunk)
-    else this.#chunks = []
+    this.#body.add(chunk)
     return true
   }
 
@@ -101,7 +99,7 @@ export class QueueAttempt implements Sink {
         ? ownAnswer(CANCELLED, at, 'cancel', this.attempt.runner.id)
         : ownAnswer(end.instead, at, end.rule, this.attempt.runner.id)
     }
-    if (this.#bytes > RESULT_BYTES) return ownAnswer(tooLarge, at, end.rule, this.attempt.runner.id)
+    if (this.#body.tooLarge) return ownAnswer(tooLarge, at, end.rule, this.attempt.runner.id)
     const headers: Record<string, string> = {}
     const { forward } = this.#head
     for (let i = 0; i < forward.length; i += 2) {
@@ -114,7 +112,7 @@ export class QueueAttempt implements Sink {
     return {
       status: end.status,
       headers,
-      body: Buffer.concat(this.#chunks, this.#bytes),
+      body: this.#body.take(),
       errorType: headers['x-fal-error-type'] ?? null,
       at,
       cause: null,

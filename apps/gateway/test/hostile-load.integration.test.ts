@@ -15,8 +15,8 @@ function descriptors(): number {
   const said = spawnSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).stdout.trim()
   return said === 'unlimited' ? Number.POSITIVE_INFINITY : Number(said)
 }
-/** The rest of the descriptors is for the other tests of this file, which run at the same time. */
-const CONNECTIONS = Math.min(10_000, descriptors() - 1_000)
+/** Callers get two thirds of the descriptors; the other tests of this file, which run at the same time, need some of them. */
+const CONNECTIONS = Math.min(10_000, Math.floor((descriptors() * 2) / 3) - 500)
 const MB = 1_048_576
 const RUNNER_LOG_BYTES = 4 * MB
 /** What the gateway may need above what it needs at rest, in MB: one stored answer (64), a stream's buffers, 10 000 sockets. */
