@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs'
 
 const allowed = JSON.parse(readFileSync(new URL('./allowed-skips.json', import.meta.url), 'utf8'))
+/** Vitest gives a worker 60 s to end; who is not done after that never is. */
+const LEFT_BEHIND_MS = 90_000
 const inCi = !['', 'false', '0', undefined].includes(process.env.CI)
 
 export default class TestReport {
@@ -32,6 +34,11 @@ export default class TestReport {
     }
     if (count.failed > 0) process.exitCode = 1
     lines.push(`${skipped.length} skipped`, `${count.passed} passed, ${count.failed} failed`)
+    // A process that a test left behind holds vitest's pipes for as long as it lives, and vitest waits for them without an end.
+    setTimeout(() => {
+      process.stdout.write('vitest does not end: a test left a process behind (ps shows it)\n')
+      process.exit(1)
+    }, LEFT_BEHIND_MS).unref()
     // After the default reporter's summary, so that this is the last line.
     process.on('exit', () => process.stdout.write(`${lines.join('\n')}\n`))
   }

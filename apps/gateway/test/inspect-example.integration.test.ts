@@ -11,22 +11,14 @@ test('an orchestrator of its own is shown: the bare core, and an actor of XState
   const browser = await startBrowser()
   if (browser === null) return context.skip(needsBrowser)
   await using gateway = startGateway()
-  const example = spawn(
-    process.execPath,
-    ['--conditions=@health/source', join(root, 'docs/examples/inspect/main.mjs')],
-    {
-      env: { ...process.env, HEALTH_URL: await gateway.url(), PORT: '0' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  await using example = startExample(await gateway.url())
   try {
-    const [line] = (await once(example.stdout.setEncoding('utf8'), 'data')) as [string]
     const page = await browser.newPage()
     const complaints: string[] = []
     page.on('pageerror', (error) => complaints.push(error.message))
     const asked: string[] = []
     page.context().on('request', (request) => asked.push(new URL(request.url()).hostname))
-    await page.goto(line.trim())
+    await page.goto(await example.url)
 
     const popup = async (button: string): Promise<Page> =>
       (await Promise.all([page.waitForEvent('popup'), page.click(button)]))[0]
@@ -48,7 +40,40 @@ test('an orchestrator of its own is shown: the bare core, and an actor of XState
     expect(new Set(asked)).toEqual(new Set(['127.0.0.1']))
   } finally {
     await browser.close()
-    example.kill()
-    await once(example, 'exit')
   }
 })
+
+test('the example ends when it is told to, also while its runners are on their way', async () => {
+  await using example = startExample('http://127.0.0.1:1')
+  await example.url
+  expect(await example.end()).toEqual([0, null])
+})
+
+/** The example as a process of its own: where it answers, and how it ends, within seconds or never. */
+function startExample(gateway: string): AsyncDisposable & {
+  readonly url: Promise<string>
+  end(): Promise<unknown[]>
+} {
+  const child = spawn(
+    process.execPath,
+    ['--conditions=@health/source', join(root, 'docs/examples/inspect/main.mjs')],
+    { env: { ...process.env, HEALTH_URL: gateway, PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+  const exited = once(child, 'exit')
+  const line = once(child.stdout.setEncoding('utf8'), 'data')
+  const end = async (): Promise<unknown[]> => {
+    child.kill()
+    const tooLong = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    return exited.finally(() => clearTimeout(tooLong))
+  }
+  return {
+    url: Promise.race([line, exited]).then(([first]: unknown[]) => {
+      if (typeof first === 'string') return first.trim()
+      throw new Error(`the example ended: ${complaint}`)
+    }),
+    end,
+    [Symbol.asyncDispose]: async () => void (await end()),
+  }
+}

@@ -11,8 +11,10 @@ export function begin(show) {
   const known = new Map()
   const broken = new Set()
   let timer
+  let ended = false
 
   function tell(fact) {
+    if (ended) return
     const event = { at: Math.max(now(), fleet.now), ...fact }
     const { commands, decisions } = step(fleet, event)
     const touched = new Set(
@@ -83,6 +85,10 @@ export function begin(show) {
     breakAll: () => {
       for (const id of fleet.runners.keys()) broken.add(id)
     },
-    end: () => clearTimeout(timer),
+    // What is still on its way is told to nobody, so nothing is asked for again and the process can end.
+    end: () => {
+      ended = true
+      clearTimeout(timer)
+    },
   }
 }
