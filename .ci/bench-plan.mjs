@@ -50,7 +50,7 @@ const alone = (what, ours, unit, goal = null) => row(what, ours, unit, null, nul
 
 export const plan = [
   { file: 'apps/gateway/bench/proxy.ts', args: ['--rounds', '3', '--seconds', '1', '--paced'] },
-  { file: 'apps/gateway/bench/start.ts', args: ['--rounds', '3'] },
+  { file: 'apps/gateway/bench/start.ts', args: ['--rounds', '7'] },
   {
     file: 'apps/gateway/bench/eject.ts',
     // `node apps/gateway/bench/eject.ts` has all faults, the others in front beside each.

@@ -6,16 +6,12 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gatewayFlags } from './node-flags.mjs'
 import { startFile } from './start-file.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(root, 'node_modules')
 const fromSource = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
-/**
- * A gateway makes much and keeps little: a small young generation costs it no time, and spares 50 MB under load. Node 24 takes no
- * such wish once it runs.
- */
-const young = '--max-semi-space-size=4'
 /** Oldest Node that strips types by itself and has everything the sources use. */
 const OLDEST = [22, 19]
 
@@ -182,7 +178,7 @@ const env = {
 }
 switch (command) {
   case 'start':
-    run(node, [young, ...fromSource, startFile(node), 'start', ...args], {
+    run(node, [...gatewayFlags, ...fromSource, startFile(node), 'start', ...args], {
       guard: true,
       env: { ...env, HEALTH_BOOT: '1' },
     })
@@ -191,7 +187,7 @@ switch (command) {
     // `health start` by this way is still under npm: the same care for signals and for the parent.
     run(
       node,
-      [...(args[0] === 'start' ? [young] : []), ...fromSource, startFile(node), ...args],
+      [...(args[0] === 'start' ? gatewayFlags : []), ...fromSource, startFile(node), ...args],
       args[0] === 'start' ? { guard: true, env: { ...env, HEALTH_BOOT: '1' } } : { env },
     )
     break

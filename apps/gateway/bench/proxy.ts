@@ -15,7 +15,7 @@ import {
   keepCompiled,
   nginx,
   nodeServer,
-  smallHeap,
+  gatewayFlags,
   versionOf,
   type Server,
 } from './rig-server.ts'
@@ -69,7 +69,7 @@ const starts: Readonly<Record<string, (() => Promise<Server>) | null>> = {
   "gateway, V8's heap": () => ours("gateway, V8's heap", '', []),
   'fastify + undici': () => nodeServer('dispatch', url, 'fastify + undici'),
   'reply-from': () => nodeServer('reply-from', url),
-  'reply-from, our heap': () => nodeServer('reply-from', url, 'reply-from, our heap', smallHeap),
+  'reply-from, our heap': () => nodeServer('reply-from', url, 'reply-from, our heap', gatewayFlags),
   'http-proxy': () => nodeServer('http-proxy', url),
   nginx:
     nginxVersion === null
@@ -328,7 +328,7 @@ try {
   }
   for (const server of all) await ready(server)
   console.log(
-    `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}; of the Node servers only the gateways have \`npm start\`'s small young generation, where not said otherwise`,
+    `${rounds} rounds of ${seconds} s in turns, medians; load by ${generator}; behind: ${nginxVersion === null ? 'node:http' : `nginx ${nginxVersion}`}; node ${process.version}; of the Node servers only the gateways have \`npm start\`'s flags (\`.ci/node-flags.mjs\`), where not said otherwise`,
   )
   for (const [i, [kind, ask]] of kinds.entries())
     await measure(kind, ask, i === 0 ? WARM_REQUESTS.first : WARM_REQUESTS.next)

@@ -120,8 +120,10 @@ async function listening(name: string, child: ChildProcess, port: number): Promi
   }
 }
 
-/** The young generation that `npm start` gives our gateway; V8's own default is four times as much. */
-export const smallHeap: readonly string[] = ['--max-semi-space-size=4']
+/** How `npm start` sets Node up for our gateway: a small young generation, and no more threads of the collector than cores. */
+export const { gatewayFlags } = (await import(
+  new URL('../../../.ci/node-flags.mjs', import.meta.url).href
+)) as { readonly gatewayFlags: readonly string[] }
 
 /** One of the servers of `rig-node.ts`, with V8's defaults where no `flags` are given, as its users have it. */
 export async function nodeServer(
@@ -154,7 +156,7 @@ export async function gateway(
   name: string,
   configuration: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string>> = {},
-  flags: readonly string[] = smallHeap,
+  flags: readonly string[] = gatewayFlags,
 ): Promise<GatewayServer> {
   const dir = mkdtempSync(join(tmpdir(), 'bench-gateway-'))
   const file = join(dir, 'health.config.json')

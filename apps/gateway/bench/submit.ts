@@ -1,7 +1,8 @@
 /**
  * What durable submits cost the callers beside them: p99 of direct calls at a steady rate, alone, while requests are submitted to the
- * queue, while as many direct calls of the same size come, and while as many requests come that are answered from memory, in turns in one
- * run: the callers share the machine's cores with the gateway, and the last two say how much of the tail that is. The ratios count, the numbers are this machine's.
+ * queue, to a queue that commits nothing, while as many direct calls of the same size come, and while as many requests come that are
+ * answered from memory, in turns in one run: the callers share the machine's cores with the gateway, and the last two say how much of the
+ * tail that is. The ratios count, the numbers are this machine's.
  *
  *   node --conditions=@health/source bench/submit.ts [--rounds 5] [--seconds 2] [--submits 5000] [--calls 500]
  */
@@ -11,7 +12,7 @@ import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { fromSource, gateway, nodeServer } from './rig-server.ts'
+import { fromSource, gateway, nodeServer, type Server } from './rig-server.ts'
 import { cores, median, table, tell } from './rig.ts'
 import type { Order, Paced } from './submit-load.ts'
 
@@ -45,23 +46,29 @@ function coreless(pid: number): number {
 }
 
 const behind = await nodeServer('runner')
-const server = await gateway('gateway', {
-  apps: {
-    'bench/app': { urls: [`http://127.0.0.1:${behind.port}`], maxMultiplexing: 1000 },
-    // Nothing of it is ever run: submits alone are measured.
-    'bench/queue': { command: ['true'], minConcurrency: 0, maxConcurrency: 0 },
-  },
-})
-const [direct, beside] = [startCallers(), startCallers()]
-try {
-  const { port } = server
+const apps = {
+  'bench/app': { urls: [`http://127.0.0.1:${behind.port}`], maxMultiplexing: 1000 },
+  // Nothing of it is ever run: submits alone are measured.
+  'bench/queue': { command: ['true'], minConcurrency: 0, maxConcurrency: 0 },
+}
+const server = await gateway('gateway', { apps })
+const unsynced = await gateway('gateway, queue in memory', { apps, queue: { backend: 'memory' } })
+
+async function serves({ name, port }: Server): Promise<void> {
   for (let tries = 0; ; tries++) {
     const answer = await fetch(`http://127.0.0.1:${port}/run/bench/app/`)
     await answer.arrayBuffer()
-    if (answer.ok) break
-    if (tries > 200) throw new Error(`the gateway does not serve: ${answer.status}`)
+    if (answer.ok) return
+    if (tries > 200) throw new Error(`${name} does not serve: ${answer.status}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+}
+
+const [direct, beside] = [startCallers(), startCallers()]
+try {
+  const { port } = server
+  await serves(server)
+  await serves(unsynced)
   const call: Order = {
     port,
     connections: 16,
@@ -73,9 +80,11 @@ try {
   }
   const flood: Order = { ...call, connections: 64, perSecond: submits, seconds: seconds + 0.5 }
   const body = JSON.stringify('a'.repeat(1022))
+  const submitting: Order = { ...flood, method: 'POST', path: '/queue/bench/queue', body }
   const floods: Readonly<Record<string, Order | null>> = {
     alone: null,
-    submits: { ...flood, method: 'POST', path: '/queue/bench/queue', body },
+    submits: submitting,
+    'submits to memory': { ...submitting, port: unsynced.port },
     'direct calls': { ...flood, method: 'POST', path: '/run/bench/app/', body },
     'answers from memory': { ...flood, path: '/live' },
   }
@@ -90,9 +99,10 @@ try {
       const flooding = order === null ? null : ask(beside, order)
       // The flood is there before the first call is, and after the last.
       await new Promise((resolve) => setTimeout(resolve, 250))
-      const before = coreless(server.pid)
-      const paced = await ask(direct, call)
-      const waited = (coreless(server.pid) - before) / seconds
+      const { pid, port } = order?.port === unsynced.port ? unsynced : server
+      const before = coreless(pid)
+      const paced = await ask(direct, { ...call, port })
+      const waited = (coreless(pid) - before) / seconds
       const result = { call: paced, waited, flood: await flooding }
       // The first round is warm-up.
       if (round >= 0) seen.set(name, [...(seen.get(name) ?? []), result])
@@ -147,6 +157,14 @@ try {
       goal: '≤ 2.00',
     },
     {
+      what: `gateway: the same, beside submits that are committed nowhere`,
+      ours: of('submits', (one) => one.p99),
+      unit: 'ms',
+      beside: 'queue in memory',
+      theirs: of('submits to memory', (one) => one.p99),
+      goal: '≤ 2.00',
+    },
+    {
       what: `gateway: the same, beside as many direct calls`,
       ours: of('submits', (one) => one.p99),
       unit: 'ms',
@@ -159,5 +177,6 @@ try {
   direct.kill()
   beside.kill()
   await server.close()
+  await unsynced.close()
   await behind.close()
 }

@@ -40,7 +40,7 @@ const runnerPid = async (url: string): Promise<number> => {
 function bareRepository(folder: string): void {
   mkdirSync(join(folder, '.ci'))
   mkdirSync(join(folder, 'node_modules/.pnpm'), { recursive: true })
-  for (const name of ['boot.mjs', 'start-file.mjs'])
+  for (const name of ['boot.mjs', 'node-flags.mjs', 'start-file.mjs'])
     copyFileSync(join(root, '.ci', name), join(folder, '.ci', name))
   for (const name of [
     'pnpm-lock.yaml',

@@ -8,10 +8,13 @@ import { fileURLToPath } from 'node:url'
 
 /** The repository's root. */
 export const root: string = fileURLToPath(new URL('../../..', import.meta.url))
+/** As `npm start` does. */
+const { gatewayFlags } = (await import(
+  new URL('../../../.ci/node-flags.mjs', import.meta.url).href
+)) as { readonly gatewayFlags: readonly string[] }
 /** How the binary is run from source. */
 export const fromSource: readonly string[] = [
-  // As `npm start` does.
-  '--max-semi-space-size=4',
+  ...gatewayFlags,
   '--conditions=@health/source',
   join(root, 'apps/gateway/src/main.ts'),
 ]
