@@ -2,7 +2,14 @@
  * Reads what a runner declares about its health check, once per life, and lets it count where the configuration says nothing. The
  * configuration wins; a difference is a warning that names both. A declaration is never judged: a bad one is a warning and none.
  */
-import { checkHealthCheck, HealthError, view, views, type HealthCheckOptions } from '@health/core'
+import {
+  checkHealthCheck,
+  HealthError,
+  view,
+  views,
+  type Clock,
+  type HealthCheckOptions,
+} from '@health/core'
 import type { Supervisor } from '@health/supervisor'
 import type { Config } from './config.ts'
 import type { AppFact } from './fleet-config.ts'
@@ -13,7 +20,7 @@ const { get } = process.getBuiltinModule('node:http')
 
 /** Where a runner declares its health check. */
 const PATH = '/.well-known/health-check'
-/** The declaration must be here within this time of the port opening, in ms. */
+/** The whole declaration must be here within this time of being asked for, in ms: who trickles it would hold a place of others. */
 const WITHIN_MS = 2000
 const MAX_BYTES = 16_384
 /** So many are read at once: thousands of servers that come up together must not take the sockets of callers and checks. */
@@ -111,7 +118,7 @@ export function watchDeclarations(
       const runner = view(fleet, id)
       if (runner === null || !runner.url.startsWith('http:')) continue
       reading++
-      read(runner.url)
+      read(runner.url, supervisor.clock)
         .then(
           (answer) => {
             if (answer !== undefined) heard(id, answer)
@@ -156,11 +163,13 @@ function differences(own: HealthCheckOptions, answer: HealthCheckOptions): reado
 }
 
 /** The declaration of one runner; null when it makes none, undefined when it did not say. Rejects with a sentence when it cannot be used. */
-function read(url: string): Promise<HealthCheckOptions | null | undefined> {
+function read(url: string, clock: Clock): Promise<HealthCheckOptions | null | undefined> {
   return new Promise((resolve, reject) => {
     const bad = (text: string): void =>
       reject(new Error(`${PATH} ${text}; it counts as no declaration.`))
-    const request = get(new URL(PATH, url), { agent: false, timeout: WITHIN_MS }, (response) => {
+    let begun = false
+    const request = get(new URL(PATH, url), { agent: false }, (response) => {
+      begun = true
       if (response.statusCode !== 200) {
         response.destroy()
         resolve(response.statusCode === 404 ? null : undefined)
@@ -194,8 +203,12 @@ function read(url: string): Promise<HealthCheckOptions | null | undefined> {
       })
       response.on('error', () => bad('broke off'))
     })
+    const onTime = clock.after(WITHIN_MS, () => {
+      if (begun) bad(`did not come within ${WITHIN_MS / 1000} s`)
+      request.destroy()
+    })
+    request.on('close', onTime)
     // A runner that does not answer this was not asked about its health: nothing changes, and no verdict.
-    request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(undefined))
   })
 }

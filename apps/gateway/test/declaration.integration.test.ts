@@ -163,6 +163,26 @@ test('many servers that come up together are asked a few at a time, each once', 
   expect(most).toBeGreaterThan(1)
 })
 
+test('a declaration that trickles in is none, and its connection is closed', async () => {
+  let closed = (): void => {}
+  const gone = new Promise<void>((resolve) => (closed = resolve))
+  const server = createServer((request, response) => {
+    if (request.url !== '/.well-known/health-check') return response.end()
+    response.writeHead(200).write('{')
+    const trickle = setInterval(() => response.write(' '), 200)
+    response.on('close', () => {
+      clearInterval(trickle)
+      closed()
+    })
+  }).listen(0, '127.0.0.1')
+  ends.push(async () => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const { line } = await startApp({ urls: [`http://127.0.0.1:${port}`] })
+  expect((await line('declaration.invalid'))['text']).toContain('did not come within 2 s')
+  await gone
+})
+
 test('503s of runners that were well a moment ago are told as misuse', async () => {
   const { gateway, line } = await start('', {
     healthCheck: { path: '/fine', intervalSeconds: 0.2 },
