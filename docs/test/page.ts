@@ -6,6 +6,7 @@ import {
   commandShapes,
   errorCodes,
   eventShapes,
+  objectShapes,
   healthCheckOptions,
   type OptionSpec,
   nodeMachine,
@@ -48,7 +49,11 @@ export const pages: Readonly<Record<string, string>> = {
   'events.md': `# Events
 
 Facts, past tense. Each carries \`at\` (observed ms) and, once journaled, \`seq\`. \`POST /v1/events\` takes exactly these without \`at\` and \`seq\`.
-A question mark: the field may be absent; \`|null\`: it may be null.
+A question mark: the field may be absent; \`|null\`: it may be null. Counts are whole numbers from 0, tallies are counts by name; ${Object.entries(
+    objectShapes,
+  )
+    .map(([kind, shape]) => `${kind} ${fields(shape)}`)
+    .join('; ')}.
 
 ${table(
   ['event', 'from', 'says', 'fields'],

@@ -2,7 +2,7 @@
  * Tables as JSON Schemas: the kinds of an event's fields and of options, in the words that OpenAPI knows. It knows no event and no option
  * by name.
  */
-import type { OptionSpec } from '@health/core'
+import { objectShapes, type OptionSpec } from '@health/core'
 
 /** A JSON Schema (2020-12, as OpenAPI 3.1 has it). */
 export interface Schema {
@@ -54,7 +54,11 @@ export function fieldSchema(kind: string): Schema {
     case 'text':
       return { type: 'string', maxLength: 10_000 }
     case 'count':
+      return count
+    case 'integer':
       return { type: 'integer' }
+    case 'tallies':
+      return map(count)
     case 'ms':
       return { type: 'number', minimum: 0, description: 'milliseconds' }
     case 'flag':
@@ -64,12 +68,24 @@ export function fieldSchema(kind: string): Schema {
     case 'texts':
       return { ...list({ type: 'string', maxLength: 10_000 }), maxItems: 100_000 }
     case 'counts':
-      return { ...list({ type: 'integer' }), maxItems: 100_000 }
+      return { ...list(count), maxItems: 100_000 }
     case 'objects':
       return list({ type: 'object' })
+    case 'headers':
+    case 'record':
+      return fieldsSchema(objectShapes[kind])
     default:
       throw new Error(`the table of events has a kind that has no schema: ${kind}`)
   }
+}
+
+/** The fields of an event, or of an object in it, by their kinds. */
+export function fieldsSchema(fields: Readonly<Record<string, string>>): Schema {
+  const kinds = Object.entries(fields)
+  return object(
+    Object.fromEntries(kinds.map(([name, kind]) => [name, fieldSchema(kind)])),
+    kinds.flatMap(([name, kind]) => (kind.endsWith('?') ? [name] : [])),
+  )
 }
 
 /** One option, by its line in the table. */

@@ -7,6 +7,7 @@ import {
   deviceFields,
   eventShapes,
   healthCheckOptions,
+  NEW_RECORD,
   nodeTunables,
   type OptionSpec,
   runnerMachine,
@@ -122,7 +123,11 @@ const sample = (kind: string): { readonly good: unknown; readonly bad: unknown }
   if (kind.startsWith('one of ')) return { good: kind.slice(7).split(',')[0], bad: 'no such word' }
   const values: Readonly<Record<string, { readonly good: unknown; readonly bad: unknown }>> = {
     text: { good: 'x', bad: 1 },
-    count: { good: 3, bad: 1.5 },
+    count: { good: 3, bad: -1 },
+    integer: { good: -3, bad: 1.5 },
+    tallies: { good: { timeout: 1 }, bad: { timeout: -1 } },
+    headers: { good: { stop: true, retryAfterMs: 5 }, bad: { stop: 1 } },
+    record: { good: NEW_RECORD, bad: { ...NEW_RECORD, attempts: -1 } },
     ms: { good: 2.5, bad: -1 },
     flag: { good: true, bad: 'true' },
     object: { good: {}, bad: [] },

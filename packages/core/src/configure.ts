@@ -12,6 +12,7 @@ import { tunables, type PolicyOptions } from './tunable.ts'
 import { limitProbes } from './probe.ts'
 import { AppRecord, Fleet, takeSlot } from './state.ts'
 import { touch } from './give.ts'
+import { watchPanic } from './passage.ts'
 import { tell } from './tell.ts'
 import { tryAgain } from './verdict.ts'
 import { traits } from './word.ts'
@@ -154,6 +155,7 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
       fleet.probes.set(runner.slot, fleet.now)
   }
   app.seatsStale = true
+  watchPanic(fleet, app)
   fleet.dirty.add(app)
 }
 

@@ -1,12 +1,13 @@
 /** Checks facts from outside against their shapes, field by field, before anybody judges them. It knows no rule. */
 import { HealthError } from './error.ts'
 import type { HealthEvent } from './event.ts'
-import { type EventShape, eventShapes, type FieldKind } from './event-shape.ts'
+import { type EventShape, eventShapes, type FieldKind, objectShapes } from './event-shape.ts'
 import { checkDevices } from './gpu-shape.ts'
 import { nearest } from './option.ts'
 
 const MAX_TEXT = 10_000
 const MAX_LIST = 100_000
+const shapes: Readonly<Record<string, Readonly<Record<string, FieldKind>>>> = objectShapes
 
 function matches(kind: FieldKind, value: unknown): boolean {
   if (kind.endsWith('?'))
@@ -15,42 +16,69 @@ function matches(kind: FieldKind, value: unknown): boolean {
     return value === null || matches(kind.slice(0, -5) as FieldKind, value)
   if (kind.startsWith('one of '))
     return typeof value === 'string' && kind.slice(7).split(',').includes(value)
-  switch (kind) {
+  switch (kind as string) {
     case 'text':
       return typeof value === 'string' && value.length <= MAX_TEXT
     case 'count':
-      return Number.isInteger(value) && Math.abs(value as number) <= Number.MAX_SAFE_INTEGER
+      return Number.isSafeInteger(value) && (value as number) >= 0
+    case 'integer':
+      return Number.isSafeInteger(value)
     case 'ms':
       return typeof value === 'number' && Number.isFinite(value) && value >= 0
     case 'flag':
       return typeof value === 'boolean'
-    case 'object':
-      return typeof value === 'object' && value !== null && !Array.isArray(value)
     case 'texts':
-      return (
-        Array.isArray(value) &&
-        value.length <= MAX_LIST &&
-        value.every((item) => matches('text', item))
-      )
+      return isListOf('text', value)
     case 'counts':
-      return (
-        Array.isArray(value) &&
-        value.length <= MAX_LIST &&
-        value.every((item) => matches('count', item))
-      )
+      return isListOf('count', value)
     case 'objects':
-      return (
-        Array.isArray(value) &&
-        value.length <= MAX_LIST &&
-        value.every((item) => matches('object', item))
-      )
+      return isListOf('object', value)
+    case 'tallies':
+      return isObject(value) && Object.values(value).every((item) => matches('count', item))
+    case 'object':
+    // What they hold is looked at field by field.
+    case 'headers':
+    case 'record':
+      return isObject(value)
     default:
       return false
   }
 }
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isListOf = (kind: FieldKind, value: unknown): boolean =>
+  Array.isArray(value) && value.length <= MAX_LIST && value.every((item) => matches(kind, item))
+
 const refuse = (message: string, path: string): never => {
   throw new HealthError('HEALTH_EVENT_INVALID', message, path)
+}
+
+/** `of`: whose fields they are; its `type` was looked at before. */
+function checkFields(
+  fields: Readonly<Record<string, FieldKind>>,
+  value: Readonly<Record<string, unknown>>,
+  of: string,
+  under: (name: string) => string,
+): void {
+  for (const name of Object.keys(value))
+    if (!Object.hasOwn(fields, name) && !(name === 'type' && of === value[name]))
+      refuse(
+        `${under(name)} is not a field of ${of}; the nearest is ${nearest(name, Object.keys(fields))}.`,
+        under(name),
+      )
+  for (const [name, kind] of Object.entries(fields)) {
+    const field = value[name]
+    if (!matches(kind, field))
+      refuse(
+        `${under(name)} is ${JSON.stringify(field) ?? 'absent'}; allowed is ${kind}.`,
+        under(name),
+      )
+    const shape = shapes[kind.replace('?', '')]
+    if (shape !== undefined && isObject(field))
+      checkFields(shape, field, `${of}.${name}`, (inner) => `${under(name)}.${inner}`)
+  }
 }
 
 /**
@@ -71,22 +99,10 @@ export function checkEvent(value: unknown, path = ''): Omit<HealthEvent, 'at' | 
   const fields: Readonly<Record<string, FieldKind>> = (
     eventShapes as Readonly<Record<string, EventShape>>
   )[type]!.fields
-  for (const name of Object.keys(event)) {
-    if (name === 'type') continue
-    if (name === 'at' || name === 'seq')
+  for (const name of ['at', 'seq'])
+    if (Object.hasOwn(event, name))
       refuse(`${under(name)} is set by the gateway and must not be given.`, under(name))
-    if (!Object.hasOwn(fields, name))
-      refuse(
-        `${under(name)} is not a field of ${type}; the nearest is ${nearest(name, Object.keys(fields))}.`,
-        under(name),
-      )
-  }
-  for (const [name, kind] of Object.entries(fields))
-    if (!matches(kind, event[name]))
-      refuse(
-        `${under(name)} is ${JSON.stringify(event[name]) ?? 'absent'}; allowed is ${kind}.`,
-        under(name),
-      )
+  checkFields(fields, event, type, under)
   if (type === 'gpu.sampled') checkDevices(event.devices as unknown[], under('devices'))
   if (type === 'traffic.counted') {
     const lengths = ['runners', 'started', 'ended', 'served', 'inFlight'].map(

@@ -5,7 +5,7 @@
 import type { EventType } from './event.ts'
 import { outcomes } from './outcome.ts'
 
-/** Kind of a field. A question mark: may be absent; `|null`: may be null. */
+/** Kind of a field. A question mark: may be absent; `|null`: may be null. Counts are whole and never negative; tallies are counts by name. */
 export type FieldKind =
   | 'text'
   | 'text?'
@@ -15,16 +15,39 @@ export type FieldKind =
   | 'count'
   | 'count?'
   | 'count|null'
+  | 'integer|null'
   | 'counts'
   | 'counts?'
   | 'ms'
+  | 'ms?'
   | 'flag'
   | 'flag?'
   | 'object'
   | 'object?'
   | 'objects'
+  | 'tallies'
+  | 'tallies|null'
+  | 'headers?'
+  | 'record'
+  | 'record?'
   | `one of ${string}`
   | `one of ${string}?`
+
+/** The fields of the objects that a fact may carry, by their kind. */
+export const objectShapes = {
+  /** Response headers that change a verdict, already parsed. */
+  headers: { stop: 'flag?', check: 'flag?', needsRetry: 'flag?', retryAfterMs: 'ms?' },
+  /** What travels with a queued request from attempt to attempt. */
+  record: {
+    attempts: 'count',
+    spent: 'tallies',
+    noRetry: 'flag',
+    retryConfig: 'tallies|null',
+    ended: 'texts',
+    cancelled: 'flag',
+    expired: 'flag',
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, FieldKind>>>>
 
 /** One fact: its reporter, a sentence, its fields beside `at` and `seq`. */
 export interface EventShape {
@@ -117,7 +140,7 @@ export const eventShapes = {
   'process.exited': {
     from: 'host',
     says: 'No process of the runner is left.',
-    fields: { ...life, code: 'count|null', signal: 'text|null', answers: 'text?' },
+    fields: { ...life, code: 'integer|null', signal: 'text|null', answers: 'text?' },
   },
   'probe.passed': { from: 'prober', says: 'A probe was answered well.', fields: probe },
   'probe.failed': {
@@ -146,10 +169,10 @@ export const eventShapes = {
       mode: 'one of queue,run,stream,realtime',
       outcome: `one of ${Object.keys(outcomes).join(',')}`,
       status: 'count|null',
-      headers: 'object?',
+      headers: 'headers?',
       cut: 'one of refused,connect_timeout,disconnected,incomplete?',
       inFlight: 'count',
-      record: 'object?',
+      record: 'record?',
     },
   },
   'traffic.counted': {
@@ -196,7 +219,7 @@ export const eventShapes = {
   'lease.expired': {
     from: 'queue',
     says: 'The holder of a lease died or let it pass.',
-    fields: { app: 'text', request: 'text', attempt: 'count', record: 'object' },
+    fields: { app: 'text', request: 'text', attempt: 'count', record: 'record' },
   },
   'order.stop': {
     from: 'people',

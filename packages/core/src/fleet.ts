@@ -94,7 +94,10 @@ export function step(fleet: Fleet, event: HealthEvent): StepResult {
       seq = fleet.seq = event.seq ?? before + 1
       if (isNodeEvent(event)) {
         why = applyNodeFact(fleet, event)
-        if (why !== null) seq = fleet.seq = before
+        if (why !== null) {
+          fleet.seq = before
+          seq = 0
+        }
       } else if (runner !== null && event.type !== 'request.cancelled')
         applyRunnerFact(fleet, runner, event as never)
       else apply(fleet, event, prepared, runner)

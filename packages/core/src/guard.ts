@@ -3,7 +3,7 @@
  * nothing; what follows from a reading is done in `tell.ts`.
  */
 import type { Compared } from './decision.ts'
-import type { AppRecord, Fleet } from './state.ts'
+import type { AppRecord, Fleet, ProbeWindow } from './state.ts'
 
 /** Least probes and runners before our own checker may be doubted: two timeouts of two are no pattern. */
 const SELF_MIN_PROBES = 5
@@ -14,12 +14,12 @@ export type Guarded = Pick<AppRecord, 'policy' | 'established' | 'suspects' | 'p
 
 /** How many places of an app may be out at once, this one included. */
 export function capOf(app: Guarded): number {
-  return Math.max(app.policy.capMin, Math.floor((app.policy.capPercent / 100) * app.established))
+  return Math.max(app.policy.capMin, Math.floor((app.policy.capPercent * app.established) / 100))
 }
 
 /** How many doubted runners are a panic. */
 export function panicAt(app: Guarded): number {
-  return Math.max(app.policy.panicMin, Math.ceil((app.policy.panicPercent / 100) * app.established))
+  return Math.max(app.policy.panicMin, Math.ceil((app.policy.panicPercent * app.established) / 100))
 }
 
 /** Ms between two endings by doubt at the steady rate. */
@@ -30,38 +30,61 @@ export const rateEvery = (app: Guarded): number =>
 export const rateFreeAt = (app: Guarded): number =>
   app.tat - (app.policy.doubtBurst - 1) * rateEvery(app)
 
-/** Counts one answered probe; windows follow each other, each as long as the app's interval. */
-export function countProbe(
-  fleet: Fleet,
-  at: number,
-  intervalMs: number,
-  slot: number,
-  timedOut: boolean,
-): void {
-  if (at - fleet.window.from > intervalMs) {
-    fleet.lastWindow =
-      at - fleet.window.from > 2 * intervalMs
-        ? { from: fleet.window.from, asked: 0, timedOut: 0, slots: [] }
-        : fleet.window
-    fleet.window = { from: at, asked: 0, timedOut: 0, slots: [] }
+/** Counts one answered probe of an app; its windows follow each other, each as long as its interval. */
+export function countProbe(app: AppRecord, at: number, slot: number, timedOut: boolean): void {
+  const { intervalMs } = app.policy
+  const { from } = app.window
+  if (at - from > intervalMs) {
+    app.lastWindow = at - from > 2 * intervalMs ? fresh(from) : app.window
+    app.window = fresh(at)
   }
-  fleet.window.asked++
-  if (timedOut) fleet.window.timedOut++
-  if (fleet.window.slots.length < SELF_MIN_RUNNERS && !fleet.window.slots.includes(slot))
-    fleet.window.slots.push(slot)
+  const { window } = app
+  window.until = at
+  window.asked++
+  if (timedOut) window.timedOut++
+  if (window.slots.length < SELF_MIN_RUNNERS && !window.slots.includes(slot))
+    window.slots.push(slot)
+}
+
+const fresh = (from: number): ProbeWindow => ({
+  from,
+  until: from,
+  asked: 0,
+  timedOut: 0,
+  slots: [],
+})
+
+/** What we heard in the running and the previous interval of an app, from whomever: the checker is one, whatever it checks. */
+interface Heard {
+  asked: number
+  timedOut: number
+  runners: number
+}
+
+function heard(fleet: Fleet, { policy }: Guarded): Heard {
+  const since = fleet.now - 2 * policy.intervalMs
+  const all: Heard = { asked: 0, timedOut: 0, runners: 0 }
+  for (const { window, lastWindow } of fleet.apps.values()) {
+    const slots = new Set<number>()
+    for (const { until, asked, timedOut, slots: some } of [window, lastWindow]) {
+      if (asked === 0 || until < since) continue
+      all.asked += asked
+      all.timedOut += timedOut
+      for (const slot of some) slots.add(slot)
+    }
+    all.runners += slots.size
+  }
+  return all
 }
 
 /** True when we doubt ourselves: most probes timed out together and our own control probe failed too, or we stood still a moment ago. */
-export function selfDoubt(fleet: Fleet, app: Guarded): boolean {
-  const { window, lastWindow } = fleet
+function selfDoubt(fleet: Fleet, app: Guarded, { asked, timedOut, runners }: Heard): boolean {
   if (fleet.stoodStillAt >= 0 && fleet.now - fleet.stoodStillAt < app.policy.intervalMs) return true
-  if (fleet.control) return false
-  const asked = window.asked + lastWindow.asked
-  const runners = new Set([...window.slots, ...lastWindow.slots]).size
   return (
+    !fleet.control &&
     asked >= SELF_MIN_PROBES &&
     runners >= SELF_MIN_RUNNERS &&
-    (window.timedOut + lastWindow.timedOut) * 100 > asked * app.policy.selfPercent
+    timedOut * 100 > asked * app.policy.selfPercent
   )
 }
 
@@ -75,17 +98,16 @@ export function readGuards(
   out: number,
   turn = false,
 ): { readonly by: string | null; readonly compared: readonly Compared[] } {
-  const { window, lastWindow } = fleet
-  const asked = window.asked + lastWindow.asked
+  const probes = heard(fleet, app)
   const cap = capOf(app)
   const free = rateFreeAt(app)
-  const self = selfDoubt(fleet, app)
+  const self = selfDoubt(fleet, app, probes)
   const compared: Compared[] = [
     {
       name: 'timedOut',
-      value: window.timedOut + lastWindow.timedOut,
+      value: probes.timedOut,
       op: '<=',
-      threshold: (asked * app.policy.selfPercent) / 100,
+      threshold: (probes.asked * app.policy.selfPercent) / 100,
       option: 'selfPercent',
     },
     {

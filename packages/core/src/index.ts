@@ -11,7 +11,7 @@ export type {
   ProbeKind,
 } from './event.ts'
 export { checkEvent } from './event-check.ts'
-export { type EventShape, eventShapes, type FieldKind } from './event-shape.ts'
+export { type EventShape, eventShapes, type FieldKind, objectShapes } from './event-shape.ts'
 export type { DeviceSample, NodeEvent } from './node-event.ts'
 export {
   type AlertName,

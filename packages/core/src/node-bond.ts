@@ -6,7 +6,7 @@ import type { NodeEvent } from './node-event.ts'
 import { nodeTunables, resolveNodePolicy, type NodePolicy } from './node-policy.ts'
 import type { NodesEnv, NodesStep } from './nodes.ts'
 import type { OptionSpec } from './option.ts'
-import type { Fleet, RunnerRecord } from './state.ts'
+import { runnersOf, type Fleet, type RunnerRecord } from './state.ts'
 import { give, touch } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
@@ -34,7 +34,7 @@ const env = (fleet: Fleet): NodesEnv => ({
   policy: fleet.nodePolicy,
   nextDecision: () => ++fleet.decisionSeq,
   runnerByPid: (node, pid) => {
-    for (const runner of fleet.runners.values())
+    for (const runner of runnersOf(fleet))
       if (runner.node === node && runner.pid === pid) return runner.id
     return null
   },
@@ -94,7 +94,7 @@ function absorb(fleet: Fleet, result: NodesStep): void {
   }
 }
 
-/** The successor starts elsewhere first; past the deadline the runner drains without one. */
+/** The successor starts elsewhere first; past the deadline the runner ends, with or without one. */
 function drainFromNode(fleet: Fleet, runner: RunnerRecord, rule: string, deadlineMs: number): void {
   const { place } = runner
   if (place.current !== runner || !traits(runner.configuration).serving || runner.fixedUrl !== null)
@@ -107,7 +107,7 @@ function drainFromNode(fleet: Fleet, runner: RunnerRecord, rule: string, deadlin
 }
 
 /** Drains a runner of a node that leaves service. */
-export function drainNow(fleet: Fleet, runner: RunnerRecord, rule: string): void {
+function drainNow(fleet: Fleet, runner: RunnerRecord, rule: string): void {
   const inFlight = traits(runner.configuration).serving ? -1 : 0
   tell(fleet, runner, {
     type: 'drain.ordered',

@@ -20,8 +20,12 @@ function skipExclusive(fleet: Fleet, runner: RunnerRecord, at: number): void {
   if (again) fleet.rare.set(runner.slot * 3 + 1, at + runner.app.policy.intervalMs)
 }
 
-/** Panic begins with enough doubted runners and ends below the share plus the cooldown. */
-function watchPanic(fleet: Fleet, app: AppRecord): void {
+/**
+ * Panic begins with enough doubted runners and ends below the share plus the cooldown. Looked at whenever one of its numbers
+ * changes: the doubted, the places, the policy.
+ */
+export function watchPanic(fleet: Fleet, app: AppRecord): void {
+  fleet.guarded.add(app)
   if (app.suspects >= panicAt(app)) {
     if (!app.panic) {
       app.panic = true
@@ -74,6 +78,12 @@ export function moved(
   if (was.doubted !== is.doubted) {
     app.suspects += is.doubted ? 1 : -1
     watchPanic(fleet, app)
+  }
+  // Who leaves for another reason gets no successor: the turn is somebody else's.
+  if (is.draining && app.canary === runner) {
+    app.canary = null
+    app.vacant.push(place)
+    fleet.dirty.add(app)
     fleet.guarded.add(app)
   }
   if (was.held && !is.held) {
@@ -160,15 +170,16 @@ function arrived(fleet: Fleet, runner: RunnerRecord, place: Place, at: number): 
     app.vacant.push(place)
   } else if (place.current === runner || place.current === null) {
     place.current = runner
-    settlePlace(app, place, at)
+    settlePlace(fleet, app, place, at)
   }
 }
 
 /** The place has a ready runner of its own again. */
-export function settlePlace(app: AppRecord, place: Place, at: number): void {
+export function settlePlace(fleet: Fleet, app: AppRecord, place: Place, at: number): void {
   if (!place.established) {
     place.established = true
     app.established++
+    watchPanic(fleet, app)
   }
   setOut(app, place, false)
   if (app.canaryPlace === place) {

@@ -5,7 +5,6 @@
 import { chance } from './chance.ts'
 import type { HealthEvent, ProbeKind } from './event.ts'
 import { countProbe } from './guard.ts'
-import { drainNow } from './node-bond.ts'
 import type { Asked } from './runner.ts'
 import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
 import { count, give, push, touch } from './give.ts'
@@ -89,9 +88,9 @@ export function watchPort(fleet: Fleet, runner: RunnerRecord): void {
     launch(fleet, runner, 'port')
 }
 
-/** The kind of probe that answers an asked check. */
-const probeFor = (asked: Asked, app: AppRecord): ProbeKind =>
-  asked === 'progress' ? (app.policy.hasCheck ? 'manual' : 'tcp') : asked
+/** The kind of probe that answers an asked check. A stalled runner has work in flight, beside which no exclusive check may run. */
+const probeFor = (asked: Asked, { policy }: AppRecord): ProbeKind =>
+  asked === 'progress' ? (policy.hasCheck && !policy.exclusive ? 'manual' : 'tcp') : asked
 
 const needsPause = (asked: Asked, app: AppRecord): boolean =>
   app.policy.hasCheck && (asked === 'exclusive' || (asked === 'manual' && app.policy.exclusive))
@@ -132,7 +131,6 @@ function start(fleet: Fleet, runner: RunnerRecord): void {
 /** What a probe's answer means; told to the chart. */
 export function answered(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer): void {
   const { app } = runner
-  const { policy } = app
   const { at, kind } = event
   const seq = fleet.seq
   const covered = runner.wanted
@@ -145,13 +143,7 @@ export function answered(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer)
   const error = passed ? null : (event.why ?? event.detail ?? 'error')
   runner.probed(at, kind, passed, event.status ?? null, error, event.latencyMs)
   if (kind !== 'port')
-    countProbe(
-      fleet,
-      at,
-      policy.intervalMs,
-      runner.slot,
-      event.type === 'probe.failed' && event.why === 'timeout',
-    )
+    countProbe(app, at, runner.slot, event.type === 'probe.failed' && event.why === 'timeout')
   if (event.type === 'probe.errored') {
     if (kind === 'port') return watchPort(fleet, runner)
     if (kind !== 'regular') fumbled(fleet, runner, kind)
@@ -231,7 +223,9 @@ function fumbled(fleet: Fleet, runner: RunnerRecord, kind: ProbeKind): void {
   runner.fumbles = 0
   if (kind !== 'tcp') return launch(fleet, runner, 'tcp')
   runner.wanted = runner.context.asked
-  fleet.rare.set(runner.slot * 3 + 1, fleet.now + runner.app.policy.suspectIntervalMs)
+  // Nobody is left to wait for: the runner takes work again, as when the wait for its work was too long.
+  if (traits(runner.configuration).paused) fleet.deadlines.set(runner.slot, fleet.now)
+  else fleet.rare.set(runner.slot * 3 + 1, fleet.now + runner.app.policy.suspectIntervalMs)
 }
 
 /** Three slow regular probes in a row are worth a warning, never a verdict. */
@@ -283,8 +277,12 @@ export function rareDue(fleet: Fleet, key: number): void {
   const { serving, accepting } = traits(runner.configuration)
   if (!serving) return
   if (key % 3 === 2) {
-    const { handover } = runner.place
-    if (handover !== null && runner.place.current === runner) drainNow(fleet, runner, handover.rule)
+    const { place, context } = runner
+    const { handover } = place
+    const waits = handover !== null && place.current === runner
+    const order = waits ? handover : context.leaving
+    if (order?.reason === 'node_drained')
+      tell(fleet, runner, { type: 'died', ...order, at: fleet.now, seq: fleet.seq })
     return
   }
   if (key % 3 === 0) {

@@ -80,6 +80,10 @@ type Of<T extends Verdict['type'], E = Verdict> = E extends { type: infer X }
 /** No journal numbers: one list for all. */
 export const NONE: readonly number[] = Object.freeze([])
 const MAX_EVIDENCE = 8
+/** A regular probe that was under way, the check, and three more times when the failure was ours; TCP then as often. */
+const CHECKS = 5
+/** A gauge that was asked for is read by then, in ms. */
+const COUNT_MS = 1000
 const strength: Readonly<Record<Asked, number>> = { tcp: 1, progress: 2, exclusive: 3, manual: 4 }
 
 /** The newest strikes, never more than the threshold: a runner that is held for hours keeps the last N. */
@@ -93,6 +97,14 @@ const cited = (context: RunnerContext, seq: number): readonly number[] =>
     : context.evidence.includes(seq)
       ? context.evidence
       : [...context.evidence.slice(1 - MAX_EVIDENCE), seq]
+
+/** Guards that say that what a verdict rests on says nothing. */
+const isVoid = (event: Verdict): boolean => {
+  const { by } = event as Of<'termination.withheld'>
+  return by === 'guard.self' || by === 'guard.dry_run'
+}
+const acquitted = ({ asked, reason }: RunnerContext, event: Verdict): boolean =>
+  reason === 'tcp_check_failed' && (event as Of<'check.passed'>).kind === asked
 
 /** An order or a question: named here with its parameters, carried out by the fleet. */
 const order =
@@ -138,6 +150,8 @@ export const runnerVocabulary = setup({
     clear: assign({ strikes: NONE, passes: 0, evidence: NONE, asked: null, reason: null }),
     absolve: assign({ strikes: NONE, passes: 0 }),
     answered: assign({ asked: null, evidence: NONE }),
+    /** The check is over; what it said goes on counting. */
+    settled: assign({ asked: null }),
     doubt: assign({
       asked: ({ event }) => (event as Of<'check.asked'>).kind,
       evidence: ({ context, event }) => cited(context, event.seq),
@@ -187,10 +201,12 @@ export const runnerVocabulary = setup({
     stalled: ({ context }) => context.asked === 'progress',
     stalledStrikesStay: ({ context }) => context.asked === 'progress' && context.strikes.length > 0,
     idle: ({ event }) => (event as Of<'work.left'>).inFlight === 0,
-    evidenceVoid: ({ event }) => {
-      const { by } = event as Of<'termination.withheld'>
-      return by === 'guard.self' || by === 'guard.dry_run'
-    },
+    /** Held for a check that timed out, and now one passed. */
+    acquits: ({ context, event }) => acquitted(context, event),
+    acquitsStrikesStay: ({ context, event }) =>
+      acquitted(context, event) && context.strikes.length > 0,
+    evidenceVoid: ({ event }) => isVoid(event),
+    voidStrikesStay: ({ context, event }) => isVoid(event) && context.strikes.length > 0,
   },
   delays: {
     /** A port must open within the startup timeout; with `readyAfterFirstPass` the pass must come within the start period. */
@@ -199,7 +215,14 @@ export const runnerVocabulary = setup({
         ? Math.max(0, context.startedAt + context.policy.effectiveStartPeriodMs - event.at)
         : context.policy.startupTimeoutMs,
     drain: ({ context }) => context.policy.drainTimeoutMs,
-    exclusiveWait: ({ context }) => context.policy.exclusiveWaitMs,
+    /**
+     * While there is work: how long it is waited for; whether there is any must be said first. Then the check: its own timeouts
+     * end it, and what we failed to ask.
+     */
+    exclusiveWait: ({ context: { policy }, event }) =>
+      (event as Of<'work.left'>).inFlight === 0
+        ? CHECKS * (policy.timeoutMs + policy.tcpCheckTimeoutMs)
+        : Math.max(policy.exclusiveWaitMs, COUNT_MS),
     grace: ({ context }) => context.policy.terminationGraceMs,
   },
 })

@@ -135,7 +135,8 @@ export const runnerMachine = runnerVocabulary.createMachine({
               meta: { word: '+paused' },
               after: { exclusiveWait: { target: 'open', meta: { rule: 'health.exclusive_wait' } } },
               on: {
-                'work.left': { guard: 'idle', actions: 'examine' },
+                // Entered again: what is waited for from now on is the check itself.
+                'work.left': { guard: 'idle', target: 'paused', reenter: true, actions: 'examine' },
                 'check.passed': { guard: 'isExclusive', target: 'open' },
                 'drain.ordered': [
                   { guard: 'idle', ...endAsTold() },
@@ -171,7 +172,11 @@ export const runnerMachine = runnerVocabulary.createMachine({
               {
                 guard: 'isTcpTimeout',
                 target: '#held',
-                actions: ['cite', { type: 'because', params: { reason: 'tcp_check_failed' } }],
+                actions: [
+                  'cite',
+                  'settled',
+                  { type: 'because', params: { reason: 'tcp_check_failed' } },
+                ],
                 meta: { rule: 'outcome.tcp_check' },
               },
               { guard: 'isTcp', ...end('tcp_check_failed', 'outcome.tcp_check') },
@@ -282,12 +287,30 @@ export const runnerMachine = runnerVocabulary.createMachine({
                   entry: 'propose',
                   on: {
                     'termination.granted': { target: '#stopping' },
-                    'termination.withheld': [{ guard: 'evidenceVoid', target: 'failing' }, {}],
+                    'termination.withheld': [
+                      { guard: 'voidStrikesStay', target: 'failing', actions: 'answered' },
+                      { guard: 'evidenceVoid', target: '#ready', actions: 'clear' },
+                      {},
+                    ],
                     'check.asked': [
                       { guard: 'covered', actions: 'cite' },
                       { actions: ['doubt', 'ask'] },
                     ],
-                    'check.passed': { guard: 'refutes', actions: 'answered' },
+                    'check.passed': [
+                      {
+                        guard: 'acquitsStrikesStay',
+                        target: 'failing',
+                        actions: 'answered',
+                        meta: { rule: 'outcome.tcp_check' },
+                      },
+                      {
+                        guard: 'acquits',
+                        target: '#ready',
+                        actions: 'clear',
+                        meta: { rule: 'outcome.tcp_check' },
+                      },
+                      { guard: 'refutes', actions: 'answered' },
+                    ],
                     'probe.passed': [
                       {
                         guard: 'provenWell',

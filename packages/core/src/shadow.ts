@@ -36,6 +36,7 @@ export interface Lens {
   panic: boolean
   calmAt: number
   suspects: number
+  established: number
   lastAt: number
   /** Held shadows, oldest first: who waits where guards differ. */
   readonly queue: Shadow[]
@@ -67,6 +68,7 @@ export function lensOf(app: AppRecord, policy: Policy, before: Lens | undefined)
     panic: before?.panic ?? app.panic,
     calmAt: before?.calmAt ?? app.calmAt,
     suspects: before?.suspects ?? app.suspects,
+    established: before?.established ?? app.established,
     lastAt: before?.lastAt ?? 0,
     queue: before?.queue ?? [],
     absent: before?.absent ?? [],
@@ -77,9 +79,10 @@ export function lensOf(app: AppRecord, policy: Policy, before: Lens | undefined)
 /** Follows the panic of an app under the other limits; called before each verdict. */
 export function watchLens(lens: Lens, at: number): void {
   if (lens.sameGuards) return
-  const { suspects } = lens.app
-  if (suspects !== lens.suspects) {
+  const { suspects, established } = lens.app
+  if (suspects !== lens.suspects || established !== lens.established) {
     lens.suspects = suspects
+    lens.established = established
     if (suspects >= panicAt({ ...guarded(lens), suspects })) {
       lens.panic = true
       lens.calmAt = -1

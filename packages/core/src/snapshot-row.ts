@@ -127,6 +127,9 @@ export interface AppRow extends Pick<AppRecord, (typeof plainApp)[number]> {
   readonly trial: string | null
   readonly canary: string | null
   readonly canaryPlace: number | null
+  /** Absent in snapshots of before they were each app's own. */
+  readonly window?: ProbeWindow
+  readonly lastWindow?: ProbeWindow
   readonly due: readonly (number | null)[]
   readonly gone: readonly GoneRunner[]
   readonly places: readonly PlaceRow[]
@@ -142,8 +145,6 @@ export interface Snapshot {
   readonly seed: number
   readonly policy: PolicyOptions
   readonly overrides: Readonly<Record<string, unknown>>
-  readonly window: ProbeWindow
-  readonly lastWindow: ProbeWindow
   readonly control: boolean
   readonly unwell: boolean
   readonly stoodStillAt: number
@@ -228,6 +229,12 @@ export function placeRow(place: Place): PlaceRow {
   return row
 }
 
+/** A window is counted on in place. */
+export const copyOf = (window: ProbeWindow): ProbeWindow => ({
+  ...window,
+  slots: [...window.slots],
+})
+
 /** An app without its lists of runners and places. Detached: what it holds is replaced and never written. */
 export function appHead(fleet: Fleet, app: AppRecord): Omit<AppRow, 'gone' | 'places' | 'runners'> {
   return {
@@ -249,6 +256,8 @@ export function appHead(fleet: Fleet, app: AppRecord): Omit<AppRow, 'gone' | 'pl
     ],
     ...pick(app, plainApp),
     recentFails: [...app.recentFails],
+    window: copyOf(app.window),
+    lastWindow: copyOf(app.lastWindow),
   }
 }
 
@@ -272,8 +281,6 @@ export function header(fleet: Fleet): Omit<Snapshot, 'former' | 'nodes' | 'apps'
     seed: fleet.seed,
     policy: fleet.globalPolicy,
     overrides: fleet.globalOverrides,
-    window: { ...fleet.window, slots: [...fleet.window.slots] },
-    lastWindow: { ...fleet.lastWindow, slots: [...fleet.lastWindow.slots] },
     control: fleet.control,
     unwell: fleet.unwellAlerted,
     stoodStillAt: fleet.stoodStillAt,

@@ -22,6 +22,7 @@ import { traits } from './word.ts'
 import {
   appHead,
   type AppRow,
+  copyOf,
   FORMAT,
   formerHead,
   header,
@@ -72,8 +73,6 @@ export function restore(json: unknown): Fleet {
   fleet.decisionSeq = saved.decisions
   fleet.globalOverrides = { ...saved.overrides }
   fleet.nodePolicy = resolveNodes(fleet)
-  fleet.window = { ...saved.window, slots: [...saved.window.slots] }
-  fleet.lastWindow = { ...saved.lastWindow, slots: [...saved.lastWindow.slots] }
   fleet.control = saved.control
   fleet.unwellAlerted = saved.unwell
   fleet.stoodStillAt = saved.stoodStillAt
@@ -103,6 +102,8 @@ function restoreApp(fleet: Fleet, row: AppRow): void {
   Object.assign(app, pick(row, plainApp), {
     overrides: { ...row.overrides },
     recentFails: [...row.recentFails],
+    window: copyOf(row.window ?? app.window),
+    lastWindow: copyOf(row.lastWindow ?? app.lastWindow),
   })
   fleet.apps.set(app.id, app)
   fleet.owners[app.slot] = app
@@ -165,6 +166,9 @@ function restoreRunner(
     0,
   )
   const fields: Record<string, unknown> = runner as never
+  // The app's and the place's are no defaults: a runner may have started with none.
+  runner.revision = usual.revision
+  runner.url = usual.url
   for (const name of names) if (name in row) fields[name] = row[name]
   if (row.devices !== undefined) runner.devices = row.devices
   fleet.owners[runner.slot] = runner

@@ -127,6 +127,9 @@ export class AppRecord {
   canary: RunnerRecord | null = null
   /** The place of the last canary until its successor is ready. */
   canaryPlace: Place | null = null
+  /** Its probes of the running interval, and of the one before. */
+  window: ProbeWindow = { from: 0, until: 0, asked: 0, timedOut: 0, slots: [] }
+  lastWindow: ProbeWindow = { from: 0, until: 0, asked: 0, timedOut: 0, slots: [] }
   /** The load must look again at who accepts work: at these, or at all. Not part of the value; at most as many as there are runners. */
   readonly reseated: RunnerRecord[] = []
   seatsStale = true
@@ -154,9 +157,11 @@ export class AppRecord {
   }
 }
 
-/** Probes of one interval, to tell our own sickness from theirs. */
+/** Probes of one interval of an app, to tell our own sickness from theirs. */
 export interface ProbeWindow {
   from: number
+  /** When the last of them was answered. */
+  until: number
   asked: number
   timedOut: number
   /** Up to three distinct runners. */
@@ -206,8 +211,6 @@ export class Fleet {
   maxProbes = 64
   /** Scheduled probes in flight. */
   flying = 0
-  window: ProbeWindow = { from: 0, asked: 0, timedOut: 0, slots: [] }
-  lastWindow: ProbeWindow = { from: 0, asked: 0, timedOut: 0, slots: [] }
   /** Whether our own control probe passed. */
   control = true
   unwellAlerted = false
@@ -246,6 +249,11 @@ export class Fleet {
       (policy['xid'] as Record<string, unknown> | undefined) ?? {},
     )
   }
+}
+
+/** All runners, app by app: an order that a restored fleet has too. */
+export function* runnersOf(fleet: Fleet): Generator<RunnerRecord> {
+  for (const app of fleet.apps.values()) yield* app.runners
 }
 
 /** A slot for a new owner; slots of runners that are gone are used again. */

@@ -17,7 +17,7 @@ import { leaveNode } from './node-bond.ts'
 import type { Policy } from './policy.ts'
 import { limitProbes } from './probe.ts'
 import { backoffDelay, owe } from './start.ts'
-import { setOut, settlePlace, unseat } from './passage.ts'
+import { setOut, settlePlace, unseat, watchPanic } from './passage.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 
@@ -35,7 +35,7 @@ export function targetFor(policy: Policy, needed: number): number {
   const buffer =
     percent === 0
       ? policy.concurrencyBuffer
-      : Math.max(policy.concurrencyBuffer, Math.ceil((percent / 100) * needed))
+      : Math.max(policy.concurrencyBuffer, Math.ceil((percent * needed) / 100))
   return Math.min(policy.maxConcurrency, Math.max(policy.minConcurrency, needed + buffer))
 }
 
@@ -120,13 +120,15 @@ export function open(fleet: Fleet, app: AppRecord, url: string | null): void {
   place.current = spawn(fleet, app, place, null)
 }
 
-function drop(app: AppRecord, place: Place): void {
+function drop(fleet: Fleet, app: AppRecord, place: Place): void {
   const index = app.places.indexOf(place)
   if (index < 0) return
   app.places.splice(index, 1)
   setOut(app, place, false)
-  if (place.established) app.established--
   if (app.canaryPlace === place) app.canaryPlace = null
+  if (!place.established) return
+  app.established--
+  watchPanic(fleet, app)
 }
 
 /** Gives a vacant place its successor, hands over to one that is ready, or closes the place. */
@@ -172,7 +174,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
     place.ready = false
     place.refused = false
     place.handover = null
-    settlePlace(app, place, fleet.now)
+    settlePlace(fleet, app, place, fleet.now)
     return
   }
   if (!over(current)) {
@@ -185,7 +187,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
   }
   if (place.next !== null) return
   if (place.url !== null) {
-    if (fleet.shuttingDown || !isAdopted(app, place)) drop(app, place)
+    if (fleet.shuttingDown || !isAdopted(app, place)) drop(fleet, app, place)
     return
   }
   const lost = current === null ? place.lost : lossOf(current)
@@ -198,7 +200,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
       (place.established &&
         lost?.owed === true &&
         staying(app).length <= app.policy.maxConcurrency))
-  if (!keep) return drop(app, place)
+  if (!keep) return drop(fleet, app, place)
   const runner = spawn(fleet, app, place, place.established ? (lost?.id ?? null) : null)
   if (place.established) place.next = runner
   else place.current = runner

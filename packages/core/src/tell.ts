@@ -65,6 +65,7 @@ export function tell(
   const condemns = condemned(plan.next) && !condemned(from)
   if (condemns && ground === null && runner.app.policy.dryRun.includes(rule)) {
     note(fleet, runner, groundOf(fleet, runner, plan, verdict, rule), 'guard.dry_run', verdict.at)
+    if (verdict.type === 'probe.failed') runner.context.passes = 0
     // The question is answered, if not obeyed: the runner goes back to where it was, and may be asked again.
     if (verdict.type === 'check.failed')
       tell(fleet, runner, {
@@ -282,10 +283,10 @@ function grant(fleet: Fleet, runner: RunnerRecord, ground: Ground, at: number, s
 /** Asks held runners again, oldest first, as far as the guards allow. If the oldest may not go, none may. */
 export function govern(fleet: Fleet, app: AppRecord): void {
   for (;;) {
-    const runner = app.held[0]
+    const runner = nextHeld(app)
     if (runner === undefined) break
     if (!traits(runner.configuration).held) {
-      app.held.shift()
+      app.held = app.held.filter((held) => held !== runner)
       continue
     }
     const out = app.outs + (runner.place.out ? 0 : 1)
@@ -310,6 +311,10 @@ export function govern(fleet: Fleet, app: AppRecord): void {
   armGuard(fleet, app)
 }
 
+/** Who is asked next: the oldest; in panic, where each needs a successor first, the oldest of those that get one. */
+const nextHeld = ({ held, panic }: AppRecord): RunnerRecord | undefined =>
+  panic ? held.find(({ configuration }) => !traits(configuration).draining) : held[0]
+
 /** In panic endings go one at a time, successor first; ended first when no capacity for a successor is left. */
 function canaryMayGo(fleet: Fleet, app: AppRecord, runner: RunnerRecord): boolean {
   const { place } = runner
@@ -328,7 +333,7 @@ function armGuard(fleet: Fleet, app: AppRecord): void {
   if (app.panic && app.calmAt >= 0) due = app.calmAt
   if (app.panic && app.canaryAt > fleet.now && app.held.length > 0)
     due = Math.min(due, app.canaryAt)
-  const [oldest] = app.held
+  const oldest = nextHeld(app)
   if (
     oldest !== undefined &&
     (!app.panic || app.canary === oldest) &&

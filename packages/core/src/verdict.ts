@@ -7,7 +7,7 @@ import { outcomeRules, outcomes } from './outcome.ts'
 import { answered, lookCloser, portOpened, TCP_FRESH_MS, watchPort, watchRare } from './probe.ts'
 import { settleRequest } from './request.ts'
 import { degrade, owe, proveStart } from './start.ts'
-import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
+import { runnersOf, type AppRecord, type Fleet, type RunnerRecord } from './state.ts'
 import { cancelProbe, touch } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
@@ -239,7 +239,8 @@ export function tryAgain(fleet: Fleet, app: AppRecord): void {
 /** The supervisor began again: probes in flight and gauges of before are void; nothing else moves. */
 export function voidFlights(fleet: Fleet, at: number): void {
   fleet.flying = 0
-  for (const runner of fleet.runners.values()) {
+  // By app, not by age: a restored fleet knows no order between apps.
+  for (const runner of runnersOf(fleet)) {
     touch(fleet, runner)
     const { serving, draining, paused } = traits(runner.configuration)
     if (runner.flying > 0) {

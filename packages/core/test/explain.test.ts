@@ -236,11 +236,14 @@ test('every event has a text of its own, without a wire name in it', () => {
     text: 'x',
     texts: ['x'],
     count: 1,
+    integer: 1,
     counts: [1],
     ms: 1,
     flag: true,
     object: {},
     objects: [{}],
+    headers: {},
+    record: NEW_RECORD,
   }
   for (const [type, { fields }] of Object.entries(eventShapes)) {
     if (type === 'time.passed') continue

@@ -1,9 +1,11 @@
 /** Semantics 7: guards count after the action, say so, and hold back doubt, never facts. */
 import { expect, test } from 'vitest'
-import type { PolicyOptions } from '../src/index.ts'
-import { ready, type Stage } from './stage.ts'
+import { type Decision, type PolicyOptions, resolvePolicy, targetOf } from '../src/index.ts'
+import { capOf, panicAt } from '../src/guard.ts'
+import { APP, CHECK, ready, type Stage } from './stage.ts'
 
-const fast: PolicyOptions = { doubtPerSecond: 1000, doubtBurst: 1000, panicMin: 1000 }
+const free: PolicyOptions = { doubtPerSecond: 1000, doubtBurst: 1000 }
+const fast: PolicyOptions = { ...free, panicMin: 1000 }
 /** Makes runners sick until each was judged: held, or on its way out. */
 function condemn(stage: Stage, ...all: readonly number[]): void {
   for (const n of all) stage.sick.set(n, 'status')
@@ -278,4 +280,166 @@ test('guard.dry_run of a check that was asked for: it is recorded, and the next 
   expect(stage.word()).toBe('idle')
   stage.end('healthy', 1, { headers: { check: true } })
   expect(stage.orders('probe')).toHaveLength(1)
+})
+
+test.for([
+  ['capPercent', 29, 100, 29],
+  ['capPercent', 57, 100, 57],
+  ['panicPercent', 55, 100, 55],
+  ['concurrencyBufferPercent', 7, 100, 7],
+  ['concurrencyBufferPercent', 55, 100, 55],
+] as const)('%s %i of %i is %i, to the last bit', ([name, percent, of, expected]) => {
+  const policy = resolvePolicy(
+    { maxConcurrency: 1000, ...(name === 'concurrencyBufferPercent' && { [name]: percent }) },
+    name === 'concurrencyBufferPercent' ? {} : { [name]: percent },
+  )
+  const numbers = { policy, established: of, suspects: 0, panic: false, tat: 0 }
+  const read = {
+    capPercent: () => capOf(numbers),
+    panicPercent: () => panicAt(numbers),
+    concurrencyBufferPercent: () => targetOf(policy, of) - of,
+  }
+  expect(read[name]()).toBe(expected)
+})
+
+test('guard.panic is looked at again when runners leave: three of ten are none, three of four are', () => {
+  const stage = ready(10, {
+    policy: { ...free, capPercent: 100 },
+    options: { keepAliveSeconds: 0 },
+  })
+  for (const n of [1, 2, 3]) stage.sick.set(n, 'status')
+  stage.run(20, () => [1, 2, 3].every((n) => stage.word(n) === 'failing'))
+  stage.configure({ minConcurrency: 4, maxConcurrency: 4, keepAliveSeconds: 0 })
+  const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+  for (const n of all.filter((n) => stage.word(n).endsWith('+draining')))
+    stage.tell({ type: 'work.counted', ...stage.life(n), inFlight: 0 })
+  for (const n of all.filter((n) => stage.word(n) === 'stopping')) stage.exit(n)
+  const { established, suspects, panic } = app(stage)
+  expect([established, suspects, panic]).toEqual([4, 3, true])
+})
+
+test('guard.panic ends, after the cooldown, when another policy says that it is none', () => {
+  const stage = ready(6, { policy: { ...free, capPercent: 100 } })
+  for (const n of [1, 2, 3]) stage.sick.set(n, 'status')
+  stage.run(20, () => [1, 2, 3].every((n) => stage.word(n) === 'failing'))
+  expect(app(stage).panic).toBe(true)
+  stage.tell({ type: 'policy.changed', app: APP, change: { panicMin: 1000 }, by: 'me' })
+  stage.run(29)
+  expect(app(stage).panic).toBe(true)
+  stage.run(2)
+  expect(app(stage).panic).toBe(false)
+})
+
+test('in panic the turn of a runner that drains goes to the next one', () => {
+  const stage = ready(6, { policy: { ...free, capPercent: 100, panicCooldownSeconds: 1 } })
+  const all = [1, 2, 3, 4, 5, 6]
+  for (const n of all) stage.sick.set(n, 'status')
+  stage.run(60, () => all.every((n) => stage.word(n) === 'held'))
+  const first = all.find((n) => stage.id(n) === app(stage).canary!.id)!
+  stage.order('order.drain', first, { inFlight: 1 })
+  expect([stage.word(first), app(stage).canary?.id === stage.id(first)]).toEqual([
+    'held+draining',
+    false,
+  ])
+  const healed = stage.run(5, () => {
+    for (let n = 7; n <= stage.started; n++) {
+      if (stage.word(n) === 'provisioning') stage.begin(n)
+      if (stage.word(n) === 'setup') stage.answer('probe.passed', n)
+    }
+    return all.some((n) => n !== first && stage.word(n) === 'stopping')
+  })
+  expect([healed, stage.word(first)]).toEqual([true, 'held+draining'])
+})
+
+test('guard.self reads what all apps heard, each in its own interval', () => {
+  const stage = ready(6, { policy: { ...free, capPercent: 100, panicMin: 1000 } })
+  const [id] = addFast(stage, 0.5)
+  stage.tell({ type: 'control.ended', passed: false, latencyMs: 1 })
+  for (let n = 1; n <= 6; n++) stage.sick.set(n, 'timeout')
+  // A busy app whose checks pass says little, however many they are: it has one runner.
+  const said = (): Decision | undefined =>
+    stage.decisions.find(({ rule }) => rule === 'health.threshold')
+  stage.run(60, () => {
+    const fast = stage.fleet.runners.get(id)!
+    if (fast.flying > 0)
+      stage.tell({
+        type: 'probe.passed',
+        runner: id,
+        incarnation: 1,
+        probe: fast.flying,
+        kind: 'regular',
+        latencyMs: 1,
+      })
+    return said() !== undefined
+  })
+  expect([said()?.enforced, said()?.because]).toEqual([false, 'guard.self'])
+})
+
+/** A second app with one ready runner that is checked so often; answers its id. */
+function addFast(stage: Stage, intervalSeconds: number): readonly [string] {
+  stage.tell({
+    type: 'app.configured',
+    app: 'demo/fast',
+    options: {
+      healthCheck: { ...CHECK, intervalSeconds, timeoutSeconds: 0.2 },
+      minConcurrency: 1,
+    },
+    policy: {},
+    revision: '1',
+  })
+  const { id } = stage.fleet.apps.get('demo/fast')!.runners[0]!
+  const life = { runner: id, incarnation: 1 }
+  stage.tell({ type: 'process.started', ...life, pid: 1, url: 'http://127.0.0.1:1' })
+  stage.tell({ type: 'probe.passed', ...life, probe: 1, kind: 'port', latencyMs: 1 })
+  return [id]
+}
+
+test('guard.self voids a TCP check that timed out: without strikes the runner is back where it was', () => {
+  const stage = ready(6, { checked: false })
+  stage.tell({ type: 'clock.resumed', gapMs: 5000, wall: 1 })
+  for (const n of [1, 2, 3]) {
+    stage.end('error', n)
+    stage.answer('probe.failed', n, { why: 'timeout' })
+    expect(stage.said(n)).toEqual(['verifying → idle outcome.tcp_check !guard.self'])
+  }
+  expect(app(stage).panic).toBe(false)
+})
+
+test('a runner held for a TCP check that timed out is checked again: a pass acquits it, a refusal ends it', () => {
+  const held = (): Stage => {
+    const stage = ready(4, {
+      checked: false,
+      policy: { ...free, panicMin: 1000, capMin: 0, capPercent: 0 },
+    })
+    stage.end('error')
+    stage.answer('probe.failed', 1, { why: 'timeout' })
+    expect(stage.word()).toBe('held')
+    stage.wait(60)
+    stage.end('error')
+    expect(stage.orders('probe').map(({ kind }) => kind)).toEqual(['tcp'])
+    return stage
+  }
+  const well = held()
+  well.answer('probe.passed')
+  expect(well.said()).toEqual(['held → idle outcome.tcp_check'])
+  const dead = held()
+  dead.answer('probe.failed', 1, { why: 'refused' })
+  expect(dead.said()).toEqual(['held → stopping outcome.tcp_check'])
+})
+
+test('guard.dry_run: a failure that would have been the last still breaks the row of passes', () => {
+  const stage = ready(1, {
+    options: { healthCheck: { ...CHECK, successThreshold: 2 } },
+    policy: { dryRun: ['health.threshold'] },
+  })
+  stage.strike()
+  stage.strike()
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  stage.wait(9.5)
+  stage.untilProbe()
+  stage.answer('probe.failed')
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('failing')
 })

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createFleet,
   explain,
+  nextDue,
   openOrders,
   restore,
   snapshot,
@@ -197,6 +198,40 @@ describe('an error is its runner’s', () => {
   })
 })
 
+describe('a node is drained', () => {
+  test('its runners end within drainTimeoutSeconds, whether or not a successor came', () => {
+    const stage = new Stage()
+    stage.node()
+    stage.sample(40)
+    stage.app(1)
+    const [runner] = stage.start()
+    stage.at = 1000
+    stage.tell({
+      type: 'traffic.counted',
+      app: 'a/b',
+      runners: [runner],
+      started: [1],
+      ended: [0],
+      served: [0],
+      inFlight: [1],
+      waiting: 0,
+      queued: 0,
+    })
+    stage.xid(79, 1)
+    expect(stage.fleet.nodes.view('local')!.state).toBe('draining')
+    const ended: string[] = []
+    while (stage.at < 400_000) {
+      stage.at = Math.max(stage.at, nextDue(stage.fleet))
+      const { decisions } = stage.tell({ type: 'time.passed' })
+      for (const { subject, to } of decisions)
+        if (subject.id === runner) ended.push(`${stage.at / 1000} s ${to}`)
+      if (nextDue(stage.fleet) === Number.POSITIVE_INFINITY) break
+    }
+    expect(ended.slice(0, 2)).toEqual(['301 s stopping', '306 s killing'])
+    expect(reasonOf(stage, runner!)).toBe('node_drained')
+  })
+})
+
 describe('what nodes are judged by', () => {
   test('is what the configuration told last, over a restart too; people’s orders go before it', () => {
     const stage = new Stage()
@@ -236,7 +271,10 @@ describe('orders', () => {
     [{ type: 'order.close-breaker', by: 'me' }, 'the breaker is closed'],
   ] as const)('%j is dismissed with a sentence', ([fact, sentence]) => {
     const stage = new Stage()
+    stage.tell({ type: 'clock.resumed', gapMs: 1, wall: 1 })
+    const { seq } = stage.fleet
     expect(stage.tell(fact)).toEqual({ seq: 0, commands: [], decisions: [], dismissed: sentence })
+    expect(stage.fleet.seq).toBe(seq)
   })
 
   test('a remedy that waits for an answer is an open order after a restart, with the same id', () => {

@@ -372,6 +372,15 @@ test('a heartbeat in time keeps a runner well', () => {
   }
 })
 
+test('health.progress of an app with an exclusive check: TCP answers, since work is in flight', () => {
+  const stage = ready(1, checked({ ...exclusive, progressTimeoutSeconds: 5 }))
+  stage.load(1, 1)
+  stage.tell({ type: 'attempt.stalled', ...stage.life(), inFlight: 1 })
+  expect([stage.said(), kinds(stage)]).toEqual([['busy → verifying health.progress'], ['tcp']])
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('busy')
+})
+
 test('health.progress: silence is verified; real work refutes it and calls the check back', () => {
   const stage = ready()
   stage.load(1, 1)
@@ -435,6 +444,33 @@ test('health.exclusive_wait: work that does not end skips the check, says so, an
   expect(stage.word()).toBe('verifying+paused')
   stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
   expect(kinds(stage)).toEqual(['manual'])
+})
+
+test('health.exclusive_wait is for the work, not for the check: a slow one runs to its own timeout', () => {
+  const stage = ready(1, checked({ ...exclusive, timeoutSeconds: 9 }))
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
+  stage.wait(4)
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  stage.wait(9)
+  expect([stage.word(), stage.last.commands]).toEqual(['verifying+paused', []])
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect(stage.said()).toEqual(['verifying+paused → stopping health.manual'])
+})
+
+test('exclusiveWaitSeconds 0 waits for no work, and an idle runner is checked', () => {
+  const stage = ready(1, checked({ ...exclusive, exclusiveWaitSeconds: 0 }))
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect([stage.word(), kinds(stage)]).toEqual(['verifying+paused', ['manual']])
+})
+
+test('an exclusive check that only our own errors answer does not keep the runner paused', () => {
+  const stage = ready(1, checked({ ...exclusive, exclusiveWaitSeconds: 600 }))
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  for (let n = 0; n < 8; n++) stage.answer('probe.errored')
+  stage.wait(0)
+  expect(stage.said()).toEqual(['verifying+paused → verifying health.exclusive_wait'])
 })
 
 test('health.after_error: an error whose TCP check passed asks for one exclusive check, at most one an interval', () => {

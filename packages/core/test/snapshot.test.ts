@@ -1,6 +1,14 @@
 /** Semantics 9: a snapshot taken at any point changes nothing afterwards; what is derived is rebuilt; what is not ours is refused. */
 import { expect, test } from 'vitest'
-import { beginSnapshot, createFleet, nextDue, restore, snapshot, step } from '../src/index.ts'
+import {
+  beginSnapshot,
+  createFleet,
+  type HealthEvent,
+  nextDue,
+  restore,
+  snapshot,
+  step,
+} from '../src/index.ts'
 import { ready, Stage } from './stage.ts'
 
 test.for([null, 7, 'x', {}, [], { format: 2, apps: [] }, { format: 1 }] as const)(
@@ -208,4 +216,43 @@ test('time never runs backwards, and the refusal moves nothing', () => {
     }),
   ).toThrow(/no\/app/)
   expect(JSON.stringify(snapshot(stage.fleet))).toBe(before)
+})
+
+test('it is a snapshot of before probes were counted by app: the counts begin anew', () => {
+  const stage = ready(2)
+  const saved = JSON.parse(JSON.stringify(snapshot(stage.fleet))) as { apps: object[] }
+  saved.apps = saved.apps.map((app) =>
+    Object.fromEntries(Object.entries(app).filter(([name]) => !/window/i.test(name))),
+  )
+  expect([...restore(saved).runners.keys()]).toEqual([...stage.fleet.runners.keys()])
+})
+
+test('runners come back in the order of their apps, and so do the orders of what follows', () => {
+  const fleet = createFleet({}, { seed: 1 })
+  const tell = (fact: object) => step(fleet, { at: 0, ...fact } as HealthEvent)
+  const app = (id: string, count: number): void => {
+    const options = { minConcurrency: count, maxConcurrency: count }
+    tell({ type: 'app.configured', app: id, options, policy: {}, revision: '1' })
+  }
+  app('o/a', 1)
+  app('o/b', 1)
+  app('o/a', 2)
+  for (const runner of fleet.runners.keys())
+    tell({ type: 'process.started', runner, incarnation: 1, pid: 1, url: 'http://127.0.0.1:1' })
+  const twin = restore(JSON.parse(JSON.stringify(snapshot(fleet))))
+  const begun = { type: 'core.started', at: 0, version: '1', wall: 0 } as const
+  const lived = step(fleet, begun)
+  expect(lived.commands.length).toBe(3)
+  expect(step(twin, begun)).toEqual(lived)
+})
+
+test('a runner of a revision without a name stays one', () => {
+  const stage = new Stage({ options: { minConcurrency: 1 } })
+  stage.configure({}, '')
+  stage.exit()
+  stage.wait(40)
+  stage.openAll()
+  stage.configure({}, 'r2')
+  const saved = JSON.stringify(snapshot(stage.fleet))
+  expect(JSON.stringify(snapshot(restore(JSON.parse(saved))))).toBe(saved)
 })
