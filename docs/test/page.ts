@@ -82,14 +82,14 @@ ${table(
 `,
   'rules.md': `# Rules
 
-The same name in the chart, in the decision, here and in the test. A rule with a fact in the last column cannot be moved by any number of a policy.
+The same name in the chart, in the decision, here and in the test. Of a rule with a fact in the last column no number of a policy would have decided otherwise; where a limit is named, a larger one would have let it go on, to an end that no journal knows.
 
 ${table(
   ['rule', 'says', 'a fact, because'],
   Object.entries(rules).map(([name, rule]) => [
     code(name),
     rule.says,
-    'fact' in rule ? rule.fact : '',
+    'fact' in rule ? `${rule.fact}${'limit' in rule ? ` (limit: ${code(rule.limit)})` : ''}` : '',
   ]),
 )}
 `,

@@ -57,7 +57,7 @@ const LINKS = 50
 const AFTER = 3
 
 /**
- * The decisions that led to one. Of a runner: the same life, resting on the same events. Of a request: all its attempts. Of a node:
+ * The decisions that led to one. Of a runner: the same life, resting on the same events, and why it drained. Of a request: all its attempts. Of a node:
  * since it was last healthy.
  */
 function chainOf(history: History, decision: Decision): readonly Decision[] {
@@ -71,14 +71,19 @@ function chainOf(history: History, decision: Decision): readonly Decision[] {
     const well = before.findLastIndex(({ to, seq }) => to === 'healthy' && seq < decision.seq)
     return before.slice(well + 1).slice(-LINKS)
   }
-  return before
-    .filter(
-      ({ subject, seq, events }) =>
-        subject.incarnation === incarnation &&
-        (seq === decision.seq || events.some((event) => cited.has(event))),
-    )
+  const life = before.filter(({ subject }) => subject.incarnation === incarnation)
+  const drained = drains(decision.from)
+    ? life.findLast(({ from, to }) => drains(to) && !drains(from))
+    : undefined
+  return life
+    .filter((each) => {
+      if (each === decision || each === drained) return true
+      return each.events.some((event) => cited.has(event))
+    })
     .slice(-LINKS)
 }
+
+const drains = (word: string): boolean => word.endsWith('+draining')
 
 /** Explains the last verdict about a subject; null when nothing is known of it. */
 export function explain(

@@ -90,8 +90,8 @@ class Trial {
 
   *#flips(option: string, value: number, real: Proof): Generator<void, boolean, number> {
     const { proof, stands } = yield* this.#try({ [option]: value }, real.since)
-    // The same, only earlier, is not otherwise.
-    return !stands && proof.moments.every((at) => real.moments.includes(at))
+    // The same, only earlier, is not otherwise, and neither is another end in its place.
+    return !stands && !proof.endedElsewise && proof.moments.every((at) => real.moments.includes(at))
   }
 
   *#first(

@@ -20,6 +20,8 @@ export interface Proof {
   readonly failures: readonly number[]
   /** Times at which the same was decided about the subject, as far as the replay has come. */
   readonly moments: readonly number[]
+  /** Of a life: it was over before the moment of the decision, or at that moment by something else. */
+  readonly endedElsewise: boolean
   /** Of a node: index of the first event after the decision before this one. */
   readonly since: number
   /** What the subject was judged by last, in the option's own unit; null when it was not judged or the option is none of its. */
@@ -143,6 +145,20 @@ function same(one: Decision, other: Decision): boolean {
   return kind === 'request' || (one.rule === other.rule && one.enforced === other.enforced)
 }
 
+const ended = /^(stopping|killing|gone)/
+
+/** Whether one decision ended the life that another one is about, which then could not be taken. */
+function isEndOf({ subject, at, to }: Decision, end: Decision): boolean {
+  return (
+    subject.kind === 'runner' &&
+    end.subject.kind === 'runner' &&
+    end.subject.id === subject.id &&
+    end.subject.incarnation === subject.incarnation &&
+    ended.test(end.to) &&
+    (end.at < at || ended.test(to))
+  )
+}
+
 /**
  * Asks whether a decision is still taken, at its moment, when its subject is judged by other numbers. Everything else stays as it was,
  * so the answer is exact: until this decision both worlds saw the same. `since`: index of the first event for which they count; without
@@ -163,6 +179,7 @@ export function beginProof(
   fleet.loose = true
   const failures: number[] = []
   const moments: number[] = []
+  let endedElsewise = false
   fleet.onTell = (runner, verdict) => {
     if (verdict.type === 'probe.failed' && runner.id === id && runner.incarnation === incarnation)
       failures.push(verdict.at - runner.context.startedAt)
@@ -182,7 +199,7 @@ export function beginProof(
       if (same(taken, decision)) {
         moments.push(taken.at)
         if (taken.at === decision.at) still = true
-      }
+      } else if (isEndOf(decision, taken)) endedElsewise = true
       const { subject, at } = taken
       if (subject.kind === 'node' && subject.id === id && at < decision.at) begun = next
     }
@@ -203,6 +220,9 @@ export function beginProof(
   return {
     failures,
     moments,
+    get endedElsewise() {
+      return endedElsewise
+    },
     get since() {
       return begun
     },

@@ -1,6 +1,6 @@
 /**
- * Every rule by its name: the same name in the chart, in the decision it writes, in the reference and in its test. `fact`: no number
- * of a policy would have decided otherwise.
+ * Every rule by its name: the same name in the chart, in the decision it writes, in the reference and in its test. `fact`: nothing that
+ * was recorded says what another number of the policy would have brought.
  */
 
 /** What a rule says. */
@@ -8,6 +8,8 @@ export interface Rule {
   readonly says: string
   /** Why an ending by it is a fact and not a doubt; absent for doubts, orders that are not endings, and bookkeeping. */
   readonly fact?: string
+  /** The option whose limit was reached: a larger one would have let it go on, to an end that no journal knows. */
+  readonly limit?: string
 }
 
 /** All rules. */
@@ -20,6 +22,7 @@ export const rules = {
   'start.deadline': {
     says: 'The port did not open within startupTimeoutSeconds.',
     fact: 'the port did not open within startupTimeoutSeconds',
+    limit: 'startupTimeoutSeconds',
   },
   'start.failed': {
     says: 'The process ended or reported a failed setup before it was ready.',
@@ -86,6 +89,7 @@ export const rules = {
   'outcome.request_timeout': {
     says: 'An attempt ran past requestTimeoutSeconds.',
     fact: 'the attempt ran past requestTimeoutSeconds',
+    limit: 'requestTimeoutSeconds',
   },
   'outcome.healthy': { says: '1xx to 4xx: healthy.' },
   'outcome.rate_limited': {
@@ -120,10 +124,12 @@ export const rules = {
   'pool.keep_alive': {
     says: 'Idle longer than keepAliveSeconds and not needed by the target.',
     fact: 'it was idle longer than keepAliveSeconds and not needed',
+    limit: 'keepAliveSeconds',
   },
   'pool.scaled_down': {
     says: 'More runners than the app may have.',
     fact: 'the app may have fewer runners now',
+    limit: 'maxConcurrency',
   },
   'pool.replaced': {
     says: 'A successor of a newer revision took over.',

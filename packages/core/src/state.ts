@@ -182,6 +182,12 @@ export interface Keeper {
   place(place: Place): void
 }
 
+/** Who is told of each runner that comes and goes, also where no order and no decision says so. It must not read the fleet then. */
+export interface Register {
+  began(id: string): void
+  ended(app: string, runner: GoneRunner): void
+}
+
 /** The fleet: advanced in place by `step`, by one owner. Its value is `snapshot(fleet)`. */
 export class Fleet {
   readonly seed: number
@@ -233,6 +239,7 @@ export class Fleet {
   event: HealthEvent | null = null
   /** An incremental snapshot wants to see what changes before it does. */
   keeper: Keeper | null = null
+  register: Register | null = null
   /** A what-if listens to what each runner's machine is told, before it moves. */
   onTell: ((runner: RunnerRecord, verdict: Verdict) => void) | null = null
   /** Live load: slots taken, who waits. Not part of the value. */

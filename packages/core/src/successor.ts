@@ -111,6 +111,7 @@ function spawn(fleet: Fleet, app: AppRecord, place: Place, replaces: string | nu
   fleet.runners.set(id, runner)
   app.runners.push(runner)
   owe(fleet, runner)
+  fleet.register?.began(id)
   return runner
 }
 
@@ -240,7 +241,7 @@ export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
     place.lost = lossOf(runner)
     place.current = null
   }
-  app.gone.push({
+  const gone = {
     id: runner.id,
     incarnation: runner.incarnation,
     reason: context.reason,
@@ -253,7 +254,9 @@ export function bury(fleet: Fleet, app: AppRecord, runner: RunnerRecord): void {
     lastProbe: runner.lastProbe,
     replaces: runner.replaces,
     effectiveStartPeriodMs: app.policy.effectiveStartPeriodMs,
-  })
+  }
+  app.gone.push(gone)
+  fleet.register?.ended(app.id, gone)
   if (app.gone.length > MAX_GONE) app.gone.shift()
   app.runners.splice(app.runners.indexOf(runner), 1)
   fleet.runners.delete(runner.id)

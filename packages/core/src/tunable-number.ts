@@ -145,6 +145,9 @@ export function whyNone(decision: Decision): string | null {
   const { rule, subject } = decision
   if (rule === 'outcome.tcp_check' && isDoubt(decision))
     return `${NEVER}: the TCP check after an error was not answered in time, and one is enough`
+  const limit = (rules as Readonly<Record<string, Rule>>)[rule]?.limit
+  if (limit !== undefined)
+    return `${limit} decided it: with a larger one it would have gone on, and no journal can say how it would have ended`
   if (factOf(rule) !== undefined) return `${NEVER}: it is a fact, not a doubt`
   const [bound] = comparisonsOf(decision)
   if (bound !== undefined) return `${NEVER}: ${tellRange(bound.turn.option, bound.actual)}`

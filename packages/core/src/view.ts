@@ -83,7 +83,8 @@ function viewOf(fleet: Fleet, runner: RunnerRecord): RunnerView {
   }
 }
 
-function goneView(app: string, gone: GoneRunner): RunnerView {
+/** A runner that is gone, as it stays listed. */
+export function goneView(app: string, gone: GoneRunner): RunnerView {
   return {
     id: gone.id,
     app,

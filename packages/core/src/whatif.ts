@@ -172,7 +172,10 @@ class Following implements WhatIf {
     const lens = this.#lens(runner.app)
     watchLens(lens, verdict.at)
     const life = this.#life(runner, verdict.at)
-    if (life !== null && !life.over && life.shadow.ended === null) {
+    // Once the real one is being ended, what comes says how we ended it, and nothing of how it would have lived on.
+    const { stage } = traits(runner.configuration)
+    const ending = stage === 'terminated' || stage === 'gone'
+    if (life !== null && !life.over && !ending && life.shadow.ended === null) {
       const { shadow } = life
       shadow.context.policy = lens.policy
       shadow.tell(this.#fleet, lens, this.#late(runner, verdict, lens))

@@ -87,6 +87,73 @@ test.for([
   },
 )
 
+test.for([
+  [
+    'a start',
+    () => {
+      const stage = new Stage({ options: { minConcurrency: 1 } })
+      stage.begin()
+      stage.wait(21)
+      return stage
+    },
+    'startupTimeoutSeconds',
+  ],
+  [
+    'a request',
+    () => {
+      const stage = ready(2)
+      stage.end('request_timeout')
+      return stage
+    },
+    'requestTimeoutSeconds',
+  ],
+  [
+    'an idle runner',
+    () => {
+      const stage = ready(1, { options: { keepAliveSeconds: 5 } })
+      stage.configure({ minConcurrency: 0, keepAliveSeconds: 5 })
+      stage.run(60, () => stage.word() === 'idle+draining')
+      stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+      return stage
+    },
+    'keepAliveSeconds',
+  ],
+] as const)('%s that came to a limit says which, and claims nothing else', ([, play, option]) => {
+  const stage = play()
+  const explained = why(stage)
+  expect([stage.word(), explained.counterfactual]).toEqual(['stopping', null])
+  expect(lines(explained).at(-1)).toBe(
+    `${option} decided it: with a larger one it would have gone on, and no journal can say how it would have ended`,
+  )
+})
+
+test.for([
+  ['order.stop', 'stop ordered by somebody'],
+  ['order.drain', 'drain ordered by somebody'],
+] as const)('%s of a busy runner: who ordered it is told at its end too', ([order, told]) => {
+  const stage = ready(2)
+  stage.load(1, 1)
+  stage.order(order, 1, { inFlight: 1 })
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect(stage.word()).toBe('stopping')
+  expect(lines(why(stage))[0]).toContain(told)
+})
+
+test('an end in the place of the decision is no other way: a server cannot fail a check that it did not live to see', () => {
+  const healthCheck = { ...CHECK, startPeriodSeconds: 5 }
+  const stage = ready(0, { urls: ['http://127.0.0.1:9001'], options: { healthCheck } })
+  const before = stage.decisions.length
+  stage.exit()
+  stage.wait(31)
+  stage.begin()
+  stage.wait(3)
+  stage.answer('probe.passed')
+  stage.at += 1
+  stage.answer('probe.failed', 1, { why: 'status' })
+  expect(stage.decisions.slice(before).at(-1)).toMatchObject({ rule: 'health.grace' })
+  expect(why(stage).counterfactual).toBeNull()
+})
+
 test('a TCP check that timed out is a doubt, and still no number would have changed it', () => {
   const stage = ready(3)
   stage.end('error')

@@ -11,7 +11,7 @@ import {
   whatIf,
   type WhatIfResult,
 } from '../src/index.ts'
-import { CHECK, ready, type Stage } from './stage.ts'
+import { CHECK, ready, Stage } from './stage.ts'
 
 const ask = (stage: Stage, change: unknown): WhatIfResult =>
   whatIf({ start: null, policy: {}, seed: 1, events: stage.journal }, change)
@@ -68,6 +68,30 @@ describe('failureThreshold', () => {
     expect(life.bounds).toEqual({ ifFailing: strikes[2]! + 18_000, ifRecovered: null })
     expect(life.afterwards).toBeNull()
   })
+
+  test.for([
+    ['longer', 100, 'spared', null],
+    ['shorter', 4, 'earlier', [4_000, 'start.deadline', 'startup_timeout']],
+  ] as const)(
+    'a start that came to its limit, and a %s one: our own kill is not held against it',
+    ([, startupTimeoutSeconds, fate, other]) => {
+      const stage = new Stage({ options: { minConcurrency: 1, maxConcurrency: 1 } })
+      stage.begin()
+      // No event marks the deadline: the exit comes in the same step as far as the journal knows.
+      stage.wait(20)
+      stage.at += 10
+      stage.tell({
+        type: 'process.exited',
+        ...stage.life(),
+        code: null,
+        signal: 'SIGTERM',
+        answers: `stop:${stage.id()}.1`,
+      })
+      const life = lifeOf(stage, ask(stage, { startupTimeoutSeconds }))
+      expect(end(life.ended)).toEqual([20_000, 'start.deadline', 'startup_timeout'])
+      expect([life.fate, end(life.other)]).toEqual([fate, other])
+    },
+  )
 
   test('an end that answers an order which the other policy never gave is no crash', () => {
     const { stage } = struck(3)
