@@ -1,8 +1,8 @@
-// What `npm start`, `npm test`, `npm run health` and `npm run bench` do on a machine with only Node 20 and npm: installs what is
-// missing, finds a Node that runs TypeScript sources, and hands over. Plain JavaScript without dependencies; it decides nothing else.
+// What `npm start`, `npm test` and `npm run` with health, example, bench or build do on a machine with only Node 20 and npm: installs
+// what is missing, finds a Node that runs TypeScript sources, and hands over. Plain JavaScript without dependencies; it decides nothing else.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,8 @@ import { startFile } from './start-file.mjs'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(root, 'node_modules')
 const fromSource = ['--conditions=@health/source', '--disable-warning=ExperimentalWarning']
+const windows = process.platform === 'win32'
+const npx = windows ? 'npx.cmd' : 'npx'
 /** Oldest Node that strips types by itself and has everything the sources use. */
 const OLDEST = [22, 19]
 
@@ -71,18 +73,13 @@ async function install() {
   try {
     if (installed(lockfile, hash)) return
     process.stderr.write('Installing dependencies (only when they changed) …\n')
-    const windows = process.platform === 'win32'
     // stdout belongs to the command that follows, which may be asked for JSON.
-    const result = spawnSync(
-      windows ? 'npx.cmd' : 'npx',
-      ['--yes', 'pnpm@12', 'install', '--frozen-lockfile'],
-      {
-        cwd: root,
-        stdio: ['ignore', 2, 2],
-        shell: windows,
-        env: { ...process.env, CI: 'true' },
-      },
-    )
+    const result = spawnSync(npx, ['--yes', 'pnpm@12', 'install', '--frozen-lockfile'], {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: windows,
+      env: { ...process.env, CI: 'true' },
+    })
     if (result.error)
       fail(`Dependencies were not installed: ${result.error.message}. npm (with npx) is needed.`)
     if (result.status !== 0)
@@ -102,7 +99,7 @@ const recent = (version) => {
 
 /** The Node that came with the installation, else the one that runs this file. */
 function findNode() {
-  const own = join(modules, 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  const own = join(modules, 'node', 'bin', windows ? 'node.exe' : 'node')
   if (existsSync(own)) {
     const answer = spawnSync(own, ['--version'], { encoding: 'utf8' })
     if (answer.status === 0 && recent(answer.stdout.trim())) return own
@@ -139,13 +136,14 @@ function watchParent(lost) {
  * Runs a command to its end and ends as it did. `guard`: the child is told over a channel when we are gone, and signals go on
  * to it; that two deliveries of one Ctrl-C are one signal is the child's to know (HEALTH_BOOT).
  */
-function run(node, args, { guard = false, env = {} } = {}) {
+function run(node, args, { guard = false, env = {}, shell = false } = {}) {
   const child = spawn(node, args, {
     cwd: process.cwd(),
+    shell,
     stdio: guard ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit',
     env: {
       ...process.env,
-      PATH: `${join(modules, '.bin')}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH ?? ''}`,
+      PATH: `${join(modules, '.bin')}${windows ? ';' : ':'}${process.env.PATH ?? ''}`,
       ...env,
     },
   })
@@ -167,9 +165,20 @@ async function benchmarks(pattern = '') {
   return [...called, ...found.filter((one) => !called.includes(one))]
 }
 
+/** Examples that are programs: their folder, and the file that runs. */
+function examples() {
+  const folder = join(root, 'docs', 'examples')
+  return readdirSync(folder).flatMap((name) => {
+    const file = ['main.mjs', 'server.mjs', 'runner.mjs']
+      .map((each) => join(folder, name, each))
+      .find((each) => existsSync(each))
+    return file === undefined ? [] : [{ name, file }]
+  })
+}
+
 const [command = '', ...args] = process.argv.slice(2)
-if (!['start', 'test', 'health', 'bench'].includes(command))
-  fail('usage: node .ci/boot.mjs start|test|health|bench [arguments]')
+if (!['start', 'test', 'health', 'example', 'bench', 'build'].includes(command))
+  fail('usage: node .ci/boot.mjs start|test|health|example|bench|build [arguments]')
 await install()
 const node = findNode()
 // Stripped and compiled sources are kept, so that a second start is quick.
@@ -190,6 +199,20 @@ switch (command) {
       [...(args[0] === 'start' ? gatewayFlags : []), ...fromSource, startFile(node), ...args],
       args[0] === 'start' ? { guard: true, env: { ...env, HEALTH_BOOT: '1' } } : { env },
     )
+    break
+  case 'example': {
+    const found = examples()
+    const one = found.find(({ name }) => name === args[0])
+    if (one === undefined)
+      fail(`usage: npm run example -- NAME\n\n${found.map(({ name }) => name).join('\n')}`)
+    run(node, [...fromSource, one.file, ...args.slice(1)], { env })
+    break
+  }
+  case 'build':
+    // turbo wants to find pnpm itself, and in npx's path it is.
+    run(npx, ['--yes', 'pnpm@12', '--dir', root, 'exec', 'turbo', 'run', 'build', ...args], {
+      shell: windows,
+    })
     break
   case 'test':
     run(node, [

@@ -28,6 +28,9 @@ export const MAX_HEADERS = 256
 /** Routes that other plugins add, by what they ask for: their own health is open, details ask for themselves. */
 const foreign = /^\/(?:live|ready|startup|health)z?(?:\/|$)|^\/\.well-known\//
 
+/** What they show of this service is for readers. */
+const details = /^\/healthz?\/detailed$/
+
 /** Guards all routes of an app. `tokens` are those of runners; without them only an admin reports for a runner. */
 export function guardRoutes(
   app: FastifyInstance,
@@ -94,6 +97,7 @@ function accessOf(request: FastifyRequest): Access {
   if (config.access !== undefined) return config.access
   // No such route: 404 for everyone.
   if (url === undefined) return 'open'
+  if (details.test(url)) return 'read'
   return foreign.test(url) ? 'open' : 'admin'
 }
 

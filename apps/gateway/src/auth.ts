@@ -39,8 +39,24 @@ export interface Gate {
   caller(authorization: string | undefined): Caller | null
 }
 
-/** The gate for a set of keys. */
-export function createGate(keys: Keys): Gate {
+/** The gate for the keys as they are now: another object from `keys` is another set. */
+export function createGate(keys: () => Keys): Gate {
+  let current = keys()
+  let gate = gateOf(current)
+  const now = (): Gate => {
+    const latest = keys()
+    if (latest !== current) gate = gateOf((current = latest))
+    return gate
+  }
+  return {
+    get isOpen() {
+      return now().isOpen
+    },
+    caller: (authorization) => now().caller(authorization),
+  }
+}
+
+function gateOf(keys: Keys): Gate {
   const known: { digest: Buffer; caller: Caller }[] = []
   const add = (list: readonly string[], scope: Caller['scope']): void => {
     for (const key of list) {

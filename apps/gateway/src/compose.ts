@@ -7,9 +7,9 @@ import { apps, type Queue } from '@health/core'
 import { createHost, endOrphans } from '@health/host'
 import { createControl, createProber } from '@health/prober'
 import { createMemoryQueue, createSqliteQueue } from '@health/queue'
-import { startSupervisor, type Supervisor } from '@health/supervisor'
+import { ensureDataDirectory, startSupervisor, type Supervisor } from '@health/supervisor'
 import { createAlerts } from './alert.ts'
-import type { Config } from './config.ts'
+import { refuseOpen, type Config } from './config.ts'
 import { serveConsole } from './console.ts'
 import { watchDeclarations, type Declarations } from './declaration.ts'
 import { affordable, mostDescriptors } from './descriptor.ts'
@@ -62,6 +62,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
     if (failed.length > 0) throw failed[0]
   }
   try {
+    ensureDataDirectory(config.dataDir)
     const heartbeats = await openHeartbeatTokens(config.dataDir)
     const runnerEnv = (runner: string, app: string): Readonly<Record<string, string>> =>
       config.apps.get(app)?.options.healthCheck?.heartbeat === undefined
@@ -91,10 +92,13 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
         const next = await options.read()
         const before = config
         const restart = needsRestart(options.config, next)
-        config = {
+        const kept = {
           ...next,
           ...Object.fromEntries(fixed.map((name) => [name, before[name]])),
         } as Config
+        // The new keys are for the address that we listen on, whatever the file says of it now.
+        refuseOpen(kept)
+        config = kept
         sayWarnings(next, log)
         if (restart.length > 0)
           log({ level: 'warn', event: 'config.restart_needed', sections: restart })

@@ -42,20 +42,16 @@ export async function readConfigFile(file: string): Promise<unknown> {
     throw new HealthError('HEALTH_CONFIG_FILE', `${file} ${what}`)
   }
   const kind = extname(file)
-  let size: number
-  try {
-    const found = await stat(file)
-    if (!found.isFile()) return refuse('is not a file.')
-    size = found.size
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    return refuse(
+  const found = await stat(file).catch(({ code }: NodeJS.ErrnoException) =>
+    refuse(
       code === 'ENOENT' || code === 'ENOTDIR'
-        ? 'does not exist. Name another with --config, or none for the built-in demo.'
+        ? 'does not exist. Check the path.'
         : `cannot be read (${code}).`,
-    )
-  }
-  if (size > MAX_BYTES) return refuse(`has ${size} bytes; ${MAX_BYTES} are allowed.`)
+    ),
+  )
+  if (found.isDirectory()) return refuse('is a folder. Name the file in it.')
+  if (!found.isFile()) return refuse('is not a file.')
+  if (found.size > MAX_BYTES) return refuse(`has ${found.size} bytes; ${MAX_BYTES} are allowed.`)
   if (/^\.[cm]?[jt]s$/.test(kind)) return importFile(file, refuse)
   if (kind !== '.json' && kind !== '.yaml' && kind !== '.yml')
     return refuse(`ends in "${kind}"; allowed are .ts, .js, .json and .yaml.`)

@@ -112,14 +112,7 @@ export function resolveConfig(
       'listen.host',
     )
   }
-  const { keys, readKeys, adminKeys } = sections.auth
-  if (keys.length + readKeys.length + adminKeys.length === 0 && !isLoopback(listen.host)) {
-    throw new HealthError(
-      'HEALTH_POLICY_INVALID',
-      `listen.host is "${listen.host}" and there is no key; without keys only a loopback address (127.0.0.1, ::1, localhost) is allowed. Set auth.keys.`,
-      'listen.host',
-    )
-  }
+  refuseOpen({ listen, auth: sections.auth })
   const atCaller = flags.dataDir ?? (place.env['HEALTH_DATA_DIR'] || undefined)
   return {
     ...sections,
@@ -144,4 +137,15 @@ export function resolveConfig(
 /** What the file says of the format, already checked; null when it says nothing. */
 function formatOf(tree: unknown): Config['logs']['format'] | null {
   return (tree as { logs?: { format?: Config['logs']['format'] } }).logs?.format ?? null
+}
+
+/** Throws HEALTH_POLICY_INVALID when anybody on the network could do anything. */
+export function refuseOpen({ listen, auth }: Pick<Config, 'listen' | 'auth'>): void {
+  const { keys, readKeys, adminKeys } = auth
+  if (keys.length + readKeys.length + adminKeys.length > 0 || isLoopback(listen.host)) return
+  throw new HealthError(
+    'HEALTH_POLICY_INVALID',
+    `listen.host is "${listen.host}" and there is no key; without keys only a loopback address (127.0.0.1, ::1, localhost) is allowed. Set auth.keys.`,
+    'listen.host',
+  )
 }

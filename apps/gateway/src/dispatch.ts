@@ -13,7 +13,7 @@ import {
 import type { Settlement } from './attempt.ts'
 import type { Refusal } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
-import type { Supply } from './line.ts'
+import type { Line, Supply } from './line.ts'
 import { CANCELLED, ownAnswer, QueueAttempt } from './queue-attempt.ts'
 import { createQueueBook, type Leased } from './queue-book.ts'
 import { createReaper } from './reaper.ts'
@@ -42,6 +42,8 @@ export interface Dispatcher extends Supply {
   cancel(id: string): Promise<'cancelled' | 'asked' | 'completed' | 'unknown'>
   /** Hands back what was leased for an app and has no slot yet. */
   recall(app: string): Promise<void>
+  /** An app came, changed or left: what waits for it starts, or is told and kept. */
+  changed(app: string): void
   /** Carries out orders about requests. */
   perform(commands: readonly Command[]): void
   /** Hands back what has no slot; resolves when no attempt is in flight. */
@@ -172,17 +174,22 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     held.delete(lease.request.id)
     return book.release({ id: lease.request.id, fence: lease.fence })
   }
+  const handBackOf = (line: Line | null): void => {
+    for (const lease of line?.withdrawAll() ?? []) void handBack(lease)
+  }
   const handBackWaiting = (): void => {
-    for (const line of gateway.lines.all())
-      for (const lease of line.withdrawAll()) void handBack(lease)
+    for (const line of gateway.lines.all()) handBackOf(line)
   }
 
   const leased = (app: string, leases: readonly Lease[], asked: number): void => {
     for (const lease of leases) held.set(lease.request.id, { lease, attempt: null })
     // Nothing, though something was ready: asking again at once would ask for ever.
     if (leases.length === 0) pause(app)
-    gateway.lines.of(app)?.offer(leases, asked)
+    // They are this line's even when the app left the configuration meanwhile: it may come back.
+    const line = gateway.lines.known(app)
+    line?.offer(leases, asked)
     if (gateway.closing()) handBackWaiting()
+    else if (gateway.lines.of(app) === null) handBackOf(line)
     reaper.schedule()
   }
 
@@ -240,7 +247,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
         const entry = queue.entry(id)
         if (entry === null) return 'unknown'
         if (entry.status === 'COMPLETED') return 'completed'
-        const waiting = gateway.lines.of(entry.app)?.withdraw(id) ?? null
+        const waiting = gateway.lines.known(entry.app)?.withdraw(id) ?? null
         if (waiting !== null) await handBack(waiting)
         const attempt = held.get(id)?.attempt ?? null
         if (attempt !== null) {
@@ -252,7 +259,19 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
       return 'asked'
     },
     async recall(app) {
-      await Promise.all((gateway.lines.of(app)?.withdrawAll() ?? []).map(handBack))
+      await Promise.all((gateway.lines.known(app)?.withdrawAll() ?? []).map(handBack))
+    },
+    changed(app) {
+      const line = gateway.lines.of(app)
+      if (line === null) {
+        const left = gateway.lines.known(app)
+        handBackOf(left)
+        left?.refuseAll(appGone(app))
+      } else if (begun) {
+        // Requests may have waited for an app that nobody has called since.
+        line.pump()
+        reaper.schedule()
+      }
     },
     perform,
     drained() {
@@ -297,6 +316,13 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     perform(commands)
   }
 }
+
+/** What a call gets that waited for an app which then left the configuration. */
+const appGone = (app: string): Refusal => ({
+  status: 404,
+  errorType: 'app_not_found',
+  detail: `There is no app ${app}.`,
+})
 
 const isDisposition = (
   command: Command,

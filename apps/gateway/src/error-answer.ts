@@ -55,6 +55,22 @@ export const bodyTooLarge: Refusal = {
   detail: 'The body is larger than limits.bodyBytes.',
 }
 
+/** What a request gets that names no host; HTTP/1.0 need not. */
+export const hostMissing: Refusal = {
+  status: 400,
+  errorType: 'bad_request',
+  detail: 'A request must have a Host header.',
+  headers: { connection: 'close' },
+}
+
+/** What a request gets that expects anything but `100-continue`. */
+export const expectationUnknown: Refusal = {
+  status: 417,
+  errorType: 'expectation_failed',
+  detail: 'Expect may be 100-continue and nothing else.',
+  headers: { connection: 'close' },
+}
+
 /** Longest sentence of an answer, in characters. */
 const DETAIL_CHARACTERS = 1000
 
@@ -62,6 +78,9 @@ const statusOf: Partial<Record<ErrorCode, readonly [status: number, errorType: s
   HEALTH_EVENT_INVALID: [422, 'invalid_value'],
   HEALTH_POLICY_INVALID: [422, 'invalid_value'],
   HEALTH_POLICY_UNKNOWN: [422, 'invalid_value'],
+  HEALTH_CHECK_DUPLICATE: [422, 'invalid_value'],
+  HEALTH_CONFIG_FILE: [422, 'invalid_value'],
+  HEALTH_NOT_IN_VERSION: [422, 'invalid_value'],
 }
 const queueCodes: Readonly<Record<string, readonly [status: number, errorType: string]>> = {
   HEALTH_QUEUE_FULL: [429, 'concurrent_requests_limit'],

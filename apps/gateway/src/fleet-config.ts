@@ -40,7 +40,7 @@ export function appFacts(
 }
 
 /** Sections that are read once, at the start; a change of one is said and acts at the next. */
-export const fixed = ['listen', 'auth', 'dataDir', 'queue', 'journal', 'gpu', 'logs'] as const
+export const fixed = ['listen', 'dataDir', 'queue', 'journal', 'gpu', 'logs'] as const
 
 /** What a reload cannot change, by name. */
 export function needsRestart(before: Config, now: Config): readonly (typeof fixed)[number][] {

@@ -8,6 +8,7 @@ import {
   type Explanation,
   type HealthEvent,
   mayTurn,
+  nearest,
   type NodeView,
   type Recording,
   view,
@@ -18,11 +19,14 @@ import type { CallEntry } from './call-log.ts'
 import { refuse } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { policyRoutes } from './policy-route.ts'
+import { runnerWords } from './runner-word.ts'
 import { appObject, isoOf, nodeObject, nodeObjects, requestObject, runnerObject } from './wire.ts'
 
 /** Most objects of one answer. */
 const PAGE = 1000
 const DECISIONS = 100
+/** Of a word that is refused, in characters. */
+const MAX_WORD = 40
 
 /** Adds the routes that read. */
 export function fleetRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -37,15 +41,15 @@ export function fleetRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.get('/v1/runners', read, async (request) => {
     const query = new Query(request)
-    const states = query.text('state')
+    const states = query.words('state', runnerWords)
     const app = query.text('app')
-    const limit = query.whole('limit', PAGE, PAGE)
-    const from = query.whole('cursor', 0, Number.MAX_SAFE_INTEGER)
+    const limit = query.whole('limit', PAGE, { least: 1, most: PAGE })
+    const from = query.whole('cursor', 0)
     const runners: unknown[] = []
     let seen = 0
     for (const runner of views(fleet, {
       ...(app !== null && { app }),
-      ...(states !== null && { states: new Set(states.split(',').map((word) => word.trim())) }),
+      ...(states !== null && { states: new Set(states) }),
     })) {
       if (seen++ < from) continue
       if (runners.length === limit) return { runners, next: String(from + limit) }
@@ -80,8 +84,8 @@ export function fleetRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.get('/v1/decisions', read, async (request) => {
     const query = new Query(request)
-    const limit = query.whole('limit', DECISIONS, PAGE)
-    const since = query.whole('since', 0, Number.MAX_SAFE_INTEGER)
+    const limit = query.whole('limit', DECISIONS, { least: 1, most: PAGE })
+    const since = query.whole('since', 0)
     const found = supervisor.history.decisions(since, limit + 1)
     const shown = found.slice(0, limit)
     return {
@@ -229,7 +233,7 @@ export function queueOrRefuse(
   return { app, size }
 }
 
-/** Reads a query strictly: a number that is none is 422 with its name. */
+/** Reads a query strictly: a number that is none, or a word that is not known, is 422 with its name. */
 class Query {
   readonly #values: Readonly<Record<string, unknown>>
 
@@ -242,12 +246,34 @@ class Query {
     return typeof value === 'string' && value !== '' ? value : null
   }
 
-  /** A whole number from 0, cut at `most`. */
-  whole(name: string, otherwise: number, most: number): number {
+  /** Words of a closed set, comma-separated: one that no runner can be at would find nothing, and look like an answer. */
+  words(name: string, known: readonly string[]): readonly string[] | null {
+    const words = this.text(name)
+      ?.split(',')
+      .map((word) => word.trim())
+    const wrong = words?.find((word) => !known.includes(word))?.slice(0, MAX_WORD)
+    if (wrong !== undefined)
+      return refuse(
+        422,
+        'invalid_value',
+        `${name} cannot be ${JSON.stringify(wrong)}; the nearest is ${nearest(wrong, known)}.`,
+        { path: name },
+      )
+    return words ?? null
+  }
+
+  /** A whole number from `least`, cut at `most`. */
+  whole(
+    name: string,
+    otherwise: number,
+    { least = 0, most = Number.MAX_SAFE_INTEGER }: { least?: number; most?: number } = {},
+  ): number {
     const text = this.text(name)
     if (text === null) return otherwise
-    if (!/^\d{1,16}$/.test(text))
-      return refuse(422, 'invalid_value', `${name} must be a whole number from 0.`, { path: name })
+    if (!/^\d{1,16}$/.test(text) || Number(text) < least)
+      return refuse(422, 'invalid_value', `${name} must be a whole number from ${least}.`, {
+        path: name,
+      })
     return Math.min(Number(text), most)
   }
 }

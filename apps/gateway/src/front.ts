@@ -3,6 +3,7 @@
  * into the queue; every other one is left to the routes, which know the refusals, so that a head is refused in one place.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { whyUnserved } from '@health/core'
 import { MAX_HEADERS } from './access.ts'
 import { DirectCall } from './direct-call.ts'
 import type { Gateway } from './gateway.ts'
@@ -72,7 +73,7 @@ export function createFront(
       new FrontSubmit(gateway, { ...call, request, target }, response, linger, failed).read()
       return true
     }
-    if (fleet.apps.get(target.app)?.broken != null) return false
+    if (whyUnserved(fleet, target.app) !== null) return false
     linger(request, response)
     const mode = isStream(target.path) ? 'stream' : 'run'
     new DirectCall(gateway, line, request, response, {

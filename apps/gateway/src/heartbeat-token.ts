@@ -3,7 +3,7 @@
  * holds across restarts and for adopted runners. It keeps no list and never logs a token.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HealthError } from '@health/core'
 
@@ -31,14 +31,13 @@ export function heartbeatTokens(secret: Uint8Array): HeartbeatTokens {
   }
 }
 
-/** Tokens of a data directory; its secret is made when it is not there. Rejects with HEALTH_DATA_DENIED when it cannot be. */
+/** Tokens of a data directory, which is there; its secret is made when it is not. Rejects with HEALTH_DATA_DENIED when it cannot be. */
 export async function openHeartbeatTokens(dataDir: string): Promise<HeartbeatTokens> {
   const file = join(dataDir, 'heartbeat.key')
   const found = await readFile(file).catch(() => null)
   if (found?.length === SECRET_BYTES) return heartbeatTokens(found)
   const secret = randomBytes(SECRET_BYTES)
   try {
-    await mkdir(dataDir, { recursive: true })
     await writeFile(file, secret, { mode: 0o600 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

@@ -119,6 +119,15 @@ export class Line {
     return at === -1 ? null : this.#leased.splice(at, 1)[0]!
   }
 
+  /** Its app is no more: nobody who waits here would ever be served. */
+  refuseAll(refusal: Refusal): void {
+    for (const waiter of this.#waiting) {
+      this.#waiting.delete(waiter)
+      waiter.refuse(refusal)
+    }
+    this.#gauge()
+  }
+
   /** Takes all leases without a slot out of the line. */
   withdrawAll(): readonly Lease[] {
     return this.#leased.splice(0)
@@ -187,8 +196,10 @@ export class Line {
 
 /** The lines of all apps. */
 export interface Lines {
-  /** The line of an app; null when there is no such app. */
+  /** The line of an app; null when there is no such app, or it is on its way out. */
   of(app: string): Line | null
+  /** The same while something of it may still be there: what was asked for comes back to it. */
+  known(app: string): Line | null
   /** A slot of the app may be free. */
   freed(app: string): void
   /** Something may start in any app. */
@@ -206,6 +217,7 @@ export function createLines(
   const lines = new Map<string, Line>()
   const exists = (app: string): boolean => fleet.apps.get(app)?.removed === false
   return {
+    known: (app) => lines.get(app) ?? null,
     of(app: string): Line | null {
       const known = lines.get(app)
       if (known !== undefined && exists(app)) return known

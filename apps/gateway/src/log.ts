@@ -1,6 +1,7 @@
 /**
  * The gateway's log: one line for each decision, alert and change of its own state, in the words of the journal and the metrics. JSON for
- * machines, pretty for a terminal. A reader that stalls loses lines, which are counted, and never holds the gateway up.
+ * machines, pretty for a terminal. A reader that stalls and a disk that is full lose
+ * lines, which are counted, and never hold the gateway up.
  */
 import { styleText } from 'node:util'
 import type { Decision, Observation } from '@health/core'
@@ -12,7 +13,8 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty'
   /** Colours in the pretty format. */
   readonly colour: boolean
-  write(text: string): void
+  /** False when it could not be written: the line is lost, and counted. */
+  write(text: string): boolean
   /** Bytes that were written and not yet taken. */
   waiting(): number
   /** Unix ms. */
@@ -28,14 +30,14 @@ const MAX_LINE = 16_384
 /** The log as a function of one line. */
 export function createLog(options: LogOptions): Log {
   let dropped = 0
-  const write = (line: Parameters<Log>[0]): void => {
+  const write = (line: Parameters<Log>[0]): boolean => {
     const { level, event, ...fields } = line
     const time = new Date(options.now()).toISOString()
     const text =
       options.format === 'json'
         ? JSON.stringify({ time, level, event, ...fields })
         : pretty(time, level, event, fields, options.colour)
-    options.write(`${text.length > MAX_LINE ? shorten(line, time) : text}\n`)
+    return options.write(`${text.length > MAX_LINE ? shorten(line, time) : text}\n`)
   }
   return (line) => {
     if (ranks[line.level] < ranks[options.level]) return
@@ -43,11 +45,8 @@ export function createLog(options: LogOptions): Log {
       dropped++
       return
     }
-    if (dropped > 0) {
-      write({ level: 'warn', event: 'log.dropped', lines: dropped })
-      dropped = 0
-    }
-    write(line)
+    if (dropped > 0 && write({ level: 'warn', event: 'log.dropped', lines: dropped })) dropped = 0
+    if (dropped > 0 || !write(line)) dropped++
   }
 }
 

@@ -13,10 +13,10 @@ export function metricRoutes(app: FastifyInstance, gateway: Gateway): void {
   const gauges = gaugesOf(gateway)
   app.get('/metrics', { config: { access: 'call' } }, async (_request, reply) => {
     reply.type('text/plain; version=0.0.4; charset=utf-8')
-    const { nodes } = gateway.fleet
+    const { apps, nodes } = gateway.fleet
     // Nothing without devices: who has none need not see what they would say.
     const shown = nodes.ids().flatMap((id) => nodes.view(id) ?? [])
-    return gateway.metrics.text(gauges) + gpuMetrics(shown)
+    return gateway.metrics.text(gauges, [...apps.keys()]) + gpuMetrics(shown)
   })
 }
 

@@ -9,6 +9,7 @@ import {
   type Observation,
   type OutcomeName,
   outcomes,
+  reasons,
 } from '@health/core'
 import { Histogram } from './histogram.ts'
 import { LifeNumbers } from './life-metric.ts'
@@ -17,6 +18,10 @@ import { type MetricName, metricTable } from './metric-table.ts'
 
 const modes: readonly Mode[] = ['queue', 'run', 'stream', 'realtime']
 const outcomeNames = Object.keys(outcomes) as OutcomeName[]
+
+/** Modes that this version serves, and what it answers in them itself when it fails. */
+const served: readonly Mode[] = ['queue', 'run', 'stream']
+const failures = [500, 502, 503, 504] as const
 
 class AppNumbers {
   readonly attempts = Object.fromEntries(outcomeNames.map((name) => [name, 0])) as Record<
@@ -52,7 +57,11 @@ export interface Metrics {
   observe(observation: Observation): void
   /** Counts a named thing that is no request: results of lost leases, refused connections. */
   count(name: string): void
-  text(gauges: readonly Gauge[]): string
+  /**
+   * The page. For each of `apps` what an alert counts is there from 0 on: Prometheus sees no increase in a series that begins with its
+   * first burst.
+   */
+  text(gauges: readonly Gauge[], apps?: readonly string[]): string
 }
 
 /** Creates an empty registry. `appOf` says which app a runner belongs to, `reasonOf` why it ended; ended ones included. */
@@ -88,17 +97,27 @@ export function createMetrics(
     count(name) {
       bump(counts, name)
     },
-    text(gauges) {
+    text(gauges, configured = []) {
       const out: string[] = []
       const head = (name: MetricName): void => {
         const { says, type } = metricTable[name]
         out.push(`# HELP ${name} ${says}`, `# TYPE ${name} ${type}`)
       }
-      const counter = (name: MetricName, entries: Iterable<readonly [string, number]>): void => {
+      const counter = (
+        name: MetricName,
+        entries: Iterable<readonly [string, number]>,
+        fromZero: Iterable<string> = [],
+      ): void => {
         head(name)
-        for (const [labels, value] of entries)
+        const shown = new Set<string>()
+        for (const [labels, value] of entries) {
           out.push(labels === '' ? `${name} ${value}` : `${name}{${labels}} ${value}`)
+          shown.add(labels)
+        }
+        for (const labels of fromZero) if (!shown.has(labels)) out.push(`${name}{${labels}} 0`)
       }
+      const forEachApp = (labelsOf: (app: string) => readonly string[]): readonly string[] =>
+        configured.flatMap((app) => labelsOf(label(app)))
       const each = function* <T>(
         read: (numbers: AppNumbers, app: string) => Iterable<T>,
       ): Iterable<T> {
@@ -111,6 +130,11 @@ export function createMetrics(
             for (const [status, n] of numbers.requests[mode])
               yield [`app="${app}",mode="${mode}",status="${status}"`, n] as const
         }),
+        forEachApp((app) =>
+          served.flatMap((mode) =>
+            failures.map((status) => `app="${app}",mode="${mode}",status="${status}"`),
+          ),
+        ),
       )
       head('health_request_duration_seconds')
       for (const [app, numbers] of apps) {
@@ -138,7 +162,13 @@ export function createMetrics(
         }),
       )
       counter('health_transitions_total', lives.transitions)
-      counter('health_terminations_total', lives.terminations)
+      counter(
+        'health_terminations_total',
+        lives.terminations,
+        forEachApp((app) =>
+          reasons.map((reason) => `app="${app}",reason="${reason}",enforced="true"`),
+        ),
+      )
       head('health_probe_duration_seconds')
       for (const [labels, histogram] of lives.probes)
         histogram.write(out, 'health_probe_duration_seconds', labels)

@@ -36,12 +36,18 @@ const nodeOrders = {
   retire: 'Takes a node out for good.',
 }
 const page = (what: string, gives: string, more: Readonly<Record<string, string>> = {}) =>
-  ({ says: what, answers: 200, gives, query: more }) as const
-const health = (says: string): Operation => ({
+  ({
+    says: what,
+    answers: 200,
+    gives,
+    query: more,
+    ...(Object.keys(more).length > 0 && { errors: [422] }),
+  }) as const
+const health = (says: string, errors: readonly number[] = [503]): Operation => ({
   says,
   answers: 200,
   gives: 'Health',
-  errors: [503],
+  errors,
 })
 const why = (kind: string): Operation => ({
   says: `Why the last decision about a ${kind} was taken, and the nearest policy that would have decided otherwise.`,
@@ -75,10 +81,11 @@ export const operations: Readonly<Record<string, Operation>> = {
     errors: [404, 413, 429, 503, 504],
   },
   'GET /run/{owner}/{alias}/realtime': {
-    says: 'A WebSocket to the app, relayed frame by frame to a runner.',
+    says: 'A WebSocket to the app: not in this version, always 501.',
     route: RUN,
-    answers: 101,
-    errors: [404, 429, 503],
+    answers: 501,
+    gives: 'Error',
+    errors: [404],
   },
   'POST /queue/{owner}/{alias}': {
     says: 'Submits a request: stored before it is answered, tried again by the rules of retry, one final outcome.',
@@ -86,7 +93,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     body: '*',
     answers: 200,
     gives: 'Submitted',
-    errors: [400, 404, 413, 415, 429, 507],
+    errors: [400, 404, 413, 415, 429, 501, 503, 507],
   },
   'GET /queue/{owner}/{alias}/requests/{id}': {
     says: "A request's answer; 400 while it is not there yet.",
@@ -109,11 +116,10 @@ export const operations: Readonly<Record<string, Operation>> = {
     errors: [404],
   },
   'GET /queue/{owner}/{alias}/requests/{id}/status/stream': {
-    says: 'The same as a stream of events until it is COMPLETED.',
+    says: 'The same as a stream of events: not in this version, always 501. Ask for the status instead.',
     route: QUEUE,
-    answers: 200,
-    type: 'text/event-stream',
-    errors: [404],
+    answers: 501,
+    gives: 'Error',
   },
   'PUT /queue/{owner}/{alias}/requests/{id}/cancel': {
     says: 'Asks for a cancel: a waiting request ends at once, a running one is told.',
@@ -144,7 +150,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'GET /v1/runners': page('Runners, ended ones of the last day included.', 'Runners', {
     app: 'owner/alias',
     state: 'states and substates, comma-separated',
-    limit: 'at most 1000',
+    limit: '1 to 1000; 1000 without it',
     cursor: '`next` of the page before',
   }),
   'GET /v1/runners/{id}': { says: 'One runner.', answers: 200, gives: 'Runner', errors: [404] },
@@ -217,7 +223,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   'GET /v1/decisions': page('Why orders were or were not given, oldest first.', 'Decisions', {
     since: 'number of the last decision that is known',
-    limit: '100, at most 1000',
+    limit: '1 to 1000; 100 without it',
   }),
   'GET /v1/policy': {
     says: 'The tunables in force.',
@@ -263,10 +269,12 @@ export const operations: Readonly<Record<string, Operation>> = {
     },
     answers: 200,
     type: 'text/event-stream',
+    errors: [422, 426],
   },
   'GET /v1/inspect': {
     says: 'A WebSocket with the frames of the state inspector.',
     answers: 101,
+    errors: [426],
   },
   'GET /metrics': { says: 'Numbers for Prometheus.', answers: 200, type: 'text/plain' },
   'GET /openapi.json': { says: 'This description.', answers: 200 },
@@ -284,6 +292,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     gives: 'Health',
     errors: [401],
   },
-  'GET /health/groups/{group}': health('The checks of one group.'),
-  'GET /health/checks/{check}': health('One check.'),
+  'GET /health/groups/{group}': health('The checks of one group.', [404, 503]),
+  'GET /health/checks/{check}': health('One check.', [404, 503]),
 }

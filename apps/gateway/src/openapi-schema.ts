@@ -32,6 +32,7 @@ import {
   type Schema,
   text,
 } from './json-schema.ts'
+import { runnerStates, substatePattern } from './runner-word.ts'
 
 const deviceKinds: Readonly<Record<string, Schema>> = {
   text: { type: 'string', minLength: 1, maxLength: 200 },
@@ -79,19 +80,6 @@ function events(): Record<string, Schema> {
   return out
 }
 
-const words = [
-  'provisioning',
-  'setup',
-  'backoff',
-  'idle',
-  'busy',
-  'verifying',
-  'failing',
-  'held',
-  'stopping',
-  'killing',
-  'gone',
-]
 const subject = object({
   kind: oneOf(['runner', 'request', 'node']),
   id: text,
@@ -143,8 +131,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
     id: text,
     app: text,
     incarnation: count,
-    state: oneOf(['starting', 'ready', 'suspect', 'terminated']),
-    substate: { type: 'string', pattern: `^(${words.join('|')})(\\+draining|\\+paused)?$` },
+    state: oneOf(runnerStates),
+    substate: { type: 'string', pattern: substatePattern },
     falState: oneOf([
       'PENDING',
       'SETUP',

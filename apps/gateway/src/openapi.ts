@@ -79,7 +79,9 @@ const said: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   415: 'The body is not of a type that is taken.',
   422: 'Well-formed and invalid; `path` names the field.',
+  426: 'This is a WebSocket; Upgrade is missing.',
   429: 'Too many; Retry-After says when.',
+  501: 'Not in this version.',
   503: 'No runner, or not ready.',
   504: 'Not in time.',
   507: 'The disk is full.',
@@ -213,7 +215,10 @@ function describeOperation(key: string, operation: Operation, { access }: Served
           {
             description: said[status] ?? '',
             content: {
-              'application/json': { schema: ref(gives === 'Health' ? 'Health' : 'Error') },
+              // A service that is not well says so in its own words; whoever asked wrongly gets an error.
+              'application/json': {
+                schema: ref(gives === 'Health' && status === 503 ? 'Health' : 'Error'),
+              },
             },
           },
         ]),

@@ -100,20 +100,20 @@ export class QueueAttempt implements Sink {
         : ownAnswer(end.instead, at, end.rule, this.attempt.runner.id)
     }
     if (this.#body.tooLarge) return ownAnswer(tooLarge, at, end.rule, this.attempt.runner.id)
-    const headers: Record<string, string> = {}
+    const headers: Record<string, string | readonly string[]> = {}
     const { forward } = this.#head
     for (let i = 0; i < forward.length; i += 2) {
       const name = forward[i]!
       if (dropped.has(name) || name.startsWith('access-control-')) continue
-      headers[name] =
-        headers[name] === undefined ? forward[i + 1]! : `${headers[name]}, ${forward[i + 1]!}`
+      headers[name] = joined(name, headers[name], forward[i + 1]!)
     }
     headers['x-fal-served-from'] = this.attempt.runner.id
+    const errorType = headers['x-fal-error-type']
     return {
       status: end.status,
       headers,
       body: this.#body.take(),
-      errorType: headers['x-fal-error-type'] ?? null,
+      errorType: typeof errorType === 'string' ? errorType : null,
       at,
       cause: null,
     }
@@ -124,6 +124,16 @@ export class QueueAttempt implements Sink {
     const expired = request.startBefore !== null && this.#gateway.clock.wall() > request.startBefore
     return { ...record, attempts: attempt, cancelled: this.cancelled, expired }
   }
+}
+
+/** Lines of one name are one list, but for cookies, whose dates have commas. */
+function joined(
+  name: string,
+  before: string | readonly string[] | undefined,
+  value: string,
+): string | readonly string[] {
+  if (before === undefined) return value
+  return name === 'set-cookie' ? [before, value].flat() : `${String(before)}, ${value}`
 }
 
 /** What a cancelled request ends with. */

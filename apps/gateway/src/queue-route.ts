@@ -103,7 +103,9 @@ async function result(
   const final = await gateway.queue.result(entry.id)
   if (final === null)
     return refuse(404, 'request_not_found', `The result of ${entry.id} is not kept any more.`)
-  reply.code(final.status).headers(final.headers)
+  for (const [name, value] of Object.entries(final.headers)) reply.header(name, value)
+  // Not by `code`: it refuses what a runner may say and a direct call passes on, 600 to 999.
+  reply.raw.statusCode = final.status
   // Without a type the client takes what comes as text; fastify would say octet-stream.
   return reply.send(
     final.status === 204 || final.status === 304 ? undefined : Buffer.from(final.body),

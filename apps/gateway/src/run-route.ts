@@ -2,6 +2,7 @@
  * Direct calls: `ANY /run/{owner}/{alias}[/{path}]`. It reads the head, finds the app's line and steps aside: bodies are
  * neither buffered nor parsed, and the answer is written by the call itself.
  */
+import { whyUnserved } from '@health/core'
 import type { FastifyInstance } from 'fastify'
 import { DirectCall } from './direct-call.ts'
 import { bodyTooLarge, refuse, Refused } from './error-answer.ts'
@@ -35,7 +36,7 @@ export function runRoutes(app: FastifyInstance, gateway: Gateway): void {
         refuse(503, 'runner_scheduling_failure', 'The gateway is shutting down.', {
           headers: { 'retry-after': '1', connection: 'close' },
         })
-      const broken = gateway.fleet.apps.get(target.app)?.broken ?? null
+      const broken = whyUnserved(gateway.fleet, target.app)
       if (broken !== null)
         refuse(503, 'runner_scheduling_failure', `No runner of ${target.app} can start: ${broken}`)
       if (Number(request.headers['content-length'] ?? 0) > gateway.config().limits.bodyBytes)

@@ -15,7 +15,14 @@ import type { Config } from './config.ts'
 import { limitConnections } from './connection.ts'
 import { affordable, mostDescriptors } from './descriptor.ts'
 import { createDispatcher, type Dispatcher } from './dispatch.ts'
-import { answerRaw, errorBody, refusalOf, type Refusal } from './error-answer.ts'
+import {
+  answerRaw,
+  errorBody,
+  expectationUnknown,
+  hostMissing,
+  refusalOf,
+  type Refusal,
+} from './error-answer.ts'
 import { createExitWatch } from './exit-watch.ts'
 import { fleetRoutes } from './fleet-route.ts'
 import { createFront } from './front.ts'
@@ -45,7 +52,7 @@ const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /** What the server needs from the rest of the gateway. */
 export interface ServerDeps {
-  /** The configuration as it is now; asked again after a reload. Keys and the address are read once. */
+  /** The configuration as it is now; asked again after a reload. The address is read once. */
   readonly config: () => Config
   readonly supervisor: Supervisor
   readonly queue: Queue
@@ -114,7 +121,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     fleet,
     clock,
     queue,
-    gate: createGate(deps.config().auth),
+    gate: createGate(() => deps.config().auth),
     lanes,
     routes: createRunnerRoutes(fleet),
     exits: createExitWatch(fleet, lanes),
@@ -132,6 +139,9 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     metrics.observe(observation)
     gateway.exits.observe(observation)
     gateway.routes.observe(observation)
+    const { event } = observation
+    if (event.type === 'app.configured' || event.type === 'app.removed')
+      gateway.dispatcher.changed(event.app)
     lines.pumpAll()
   })
   const stopAlerts = supervisor.onAlert(({ name }) => metrics.alert(name))
@@ -156,6 +166,8 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
       connectionsCheckingInterval: 5000,
       keepAliveTimeout: KEEP_ALIVE_MS,
       optimizeEmptyRequests: true,
+      // Refused below, with a body and an id.
+      requireHostHeader: false,
       shouldUpgradeCallback: takesUpgrade,
     },
     // Bodies are bounded where they are read: a direct call may wait long before its body is.
@@ -179,6 +191,8 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   const front = createFront(gateway, linger, refusing)
   app.server.removeAllListeners('request')
   app.server.on('request', (request, response) => {
+    if (request.headers.host === undefined && request.httpVersionMinor > 0)
+      return answerRaw(response, requestId(), hostMissing, [])
     try {
       if (front(request, response)) return
     } catch (error) {
@@ -190,6 +204,9 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   })
   app.server.on('checkContinue', (request, response) =>
     app.server.emit('request', request, response),
+  )
+  app.server.on('checkExpectation', (_request, response) =>
+    answerRaw(response, requestId(), expectationUnknown, []),
   )
   limitConnections(
     app.server,

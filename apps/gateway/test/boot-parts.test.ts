@@ -105,7 +105,7 @@ describe('the log', () => {
       level: 'info',
       format: 'json',
       colour: false,
-      write: (text) => lines.push(text),
+      write: (text) => lines.push(text) > 0,
       waiting: () => 0,
       now: () => 0,
       ...more,
@@ -163,6 +163,22 @@ describe('the log', () => {
     expect(
       decisionLine({ ...decision, enforced: false, because: 'guard.cap' }, { event }),
     ).toMatchObject({ level: 'warn', enforced: false, because: 'guard.cap' })
+  })
+
+  test('lines that could not be written are counted, and the count is told when one can', () => {
+    let full = false
+    const lines: string[] = []
+    const { log } = capture({ write: (text) => !full && lines.push(text) > 0 })
+    log({ level: 'info', event: 'a' })
+    full = true
+    for (const event of ['b', 'c', 'd']) log({ level: 'info', event })
+    full = false
+    log({ level: 'info', event: 'e' })
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { event: 'a' },
+      { event: 'log.dropped', lines: 3 },
+      { event: 'e' },
+    ])
   })
 
   test('lines below the level are left out', () => {

@@ -352,6 +352,12 @@ describe('what cannot start says why in one line', () => {
     expect(ran.stderr).toMatch(/^HEALTH_DATA_[A-Z]+: [^\n]+\n$/)
   })
 
+  test('a data directory below what makes no folders, and says that it is not there: exit 3', () => {
+    const ran = run(['--port', '0', '--data-dir', '/proc/nowhere/data'])
+    expect(ran).toMatchObject({ status: 3, stdout: '' })
+    expect(ran.stderr).toMatch(/^HEALTH_DATA_DENIED: [^\n]+\n$/)
+  })
+
   test('a data directory that another gateway has: exit 3', async () => {
     await using gateway = startGateway()
     await gateway.url()

@@ -176,6 +176,11 @@ test.for([
     1,
     'HEALTH_REPLAY_REFUSED: intervalSeconds cannot be asked of a journal',
   ],
+  [
+    ['data', '--policy', 'interval.json'],
+    1,
+    'Leave it out: only a fleet that runs with it can tell.',
+  ],
   [['data', '--policy', 'wrong.json'], 1, 'the nearest is failureThreshold'],
   [['data', '--policy', 'absent.json'], 1, 'absent.json does not exist'],
   [['nowhere'], 5, 'There is no journal at'],

@@ -119,11 +119,20 @@ describe('runners', () => {
     [['stop', 'r1', '--replace'], 'POST /v1/runners/r1/stop', '{"replace":true}'],
     [['kill', 'a/b'], 'POST /v1/runners/a%2Fb/kill', '{}'],
   ] as const)('%j is an order', async ([args, what, body]) => {
-    await using fake = await gateway({ [what]: runner('r1', { substate: 'stopping' }) })
+    await using fake = await gateway({ [what]: runner('r1', { substate: 'busy+draining' }) })
     const ran = await run(['runners', ...args], fake)
     expect(ran).toMatchObject({ code: 0, err: '' })
     expect(fake.asked).toEqual([{ what, key: 'Key secret-key', body }])
-    expect(ran.out).toContain('stopping')
+    expect(ran.out).toBe(
+      `${args[0] === 'stop' ? 'stopping' : 'killing'} r1, which is busy+draining\n`,
+    )
+  })
+
+  test('what is being done already is said once', async () => {
+    await using fake = await gateway({
+      'POST /v1/runners/r1/kill': runner('r1', { substate: 'killing' }),
+    })
+    expect((await run(['runners', 'kill', 'r1'], fake)).out).toBe('killing r1\n')
   })
 
   test('a runner that is not there is exit 5', async () => {
@@ -345,7 +354,13 @@ describe('a gateway that is not there, or says no', () => {
       401,
       { message: 'No valid key.' },
       1,
-      'HEALTH_ANSWER: The gateway refused the key (401): No valid key.',
+      'HEALTH_ANSWER: The gateway refused the key (401): No valid key. Set HEALTH_KEY to one that may do this.\n',
+    ],
+    [
+      403,
+      { message: 'This needs an admin key.' },
+      1,
+      'HEALTH_ANSWER: The gateway refused the key (403): This needs an admin key. Set HEALTH_KEY to one that may do this.\n',
     ],
     [
       409,
@@ -363,12 +378,24 @@ describe('a gateway that is not there, or says no', () => {
     expect(ran.err).toContain(text)
     expect(ran.err).not.toContain('secret-key')
   })
+
+  test('where no key was sent, none is called wrong', async () => {
+    await using server = await serve((_request, response) =>
+      json(response, 401, { message: 'invalid key credentials' }),
+    )
+    expect(await run(['runners'], { env: { HEALTH_URL: server.url } })).toEqual({
+      code: 1,
+      out: '',
+      err: 'HEALTH_ANSWER: The gateway asks for a key (401), and none was sent. Set HEALTH_KEY.\n',
+    })
+  })
 })
 
 describe('the command line', () => {
   test('help lists every command, and every command has help', async () => {
     const all = await run(['--help'])
     expect(all.code).toBe(0)
+    expect(all.out).toContain('health --version\n')
     for (const name of Object.keys(commands)) {
       expect(all.out).toContain(`\n  ${name} `)
       const one = await run([name, '--help'])

@@ -474,7 +474,7 @@ describe('the file', () => {
   })
 
   test.for([
-    ['missing.yaml', null, 'does not exist'],
+    ['missing.yaml', null, 'does not exist. Check the path.'],
     ['bad.json', '{"a": secret}', "is not JSON: unexpected token 's'."],
     ['short.json', '{"a":', 'is not JSON'],
     ['line.json', '{\n  "a": 1,\n}', 'is not JSON: unexpected text at line 3, column 1.'],
@@ -491,6 +491,12 @@ describe('the file', () => {
     expect((error as HealthError).message).toContain(message)
     expect((error as HealthError).message).toContain(name)
     expect((error as HealthError).message).not.toMatch(/\n|secret/)
+  })
+
+  test('a folder is no file', async () => {
+    await expect(loadConfig({ config: folder }, place())).rejects.toThrow(
+      `${folder} is a folder. Name the file in it.`,
+    )
   })
 
   test('two configurations in one folder are refused', async () => {

@@ -72,10 +72,7 @@ test('a runner beats with its own token; silence ends it; the token is good for 
 
 test('a token is the same for a runner after a restart, and another for another', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'health-heartbeat-'))
-  const [one, again] = [
-    await openHeartbeatTokens(join(folder, 'data')),
-    await openHeartbeatTokens(join(folder, 'data')),
-  ]
+  const [one, again] = [await openHeartbeatTokens(folder), await openHeartbeatTokens(folder)]
   const token = one.of('r1')
   expect(again.fits('r1', token)).toBe(true)
   expect(one.of('r2')).not.toBe(token)

@@ -102,6 +102,27 @@ describe('reading', () => {
     expect([second.body.runners.length, second.body.next]).toEqual([1, null])
     expect(second.body.runners[0]!.id).not.toBe(first.body.runners[0]!.id)
     expect((await ask('/v1/runners?state=terminated,killing')).body.runners).toEqual([])
+    expect((await ask('/v1/runners?state=idle%2Bdraining, busy%2Bpaused')).body.runners).toEqual([])
+  })
+
+  test.for([
+    ['/v1/runners?limit=0', 'limit', 'limit must be a whole number from 1.'],
+    ['/v1/runners?limit=-1', 'limit', 'limit must be a whole number from 1.'],
+    ['/v1/decisions?limit=0', 'limit', 'limit must be a whole number from 1.'],
+    ['/v1/runners?cursor=x', 'cursor', 'cursor must be a whole number from 0.'],
+    ['/v1/decisions?since=x', 'since', 'since must be a whole number from 0.'],
+    ['/v1/runners?state=redy', 'state', 'state cannot be "redy"; the nearest is ready.'],
+    ['/v1/runners?state=ready,Idle', 'state', 'state cannot be "Idle"; the nearest is idle.'],
+    [
+      '/v1/runners?state=bussy%2Bpaused',
+      'state',
+      'state cannot be "bussy+paused"; the nearest is busy+paused.',
+    ],
+  ] as const)('%s is refused by name', async ([path, field, detail]) => {
+    expect(await ask(path)).toMatchObject({
+      status: 422,
+      body: { error_type: 'invalid_value', path: field, detail },
+    })
   })
 
   test('apps, nodes and the policy', async () => {

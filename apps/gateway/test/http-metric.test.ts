@@ -1,5 +1,5 @@
 // Numbers as Prometheus reads them, and the small memories behind them.
-import type { Decision, Observation } from '@health/core'
+import { type Decision, type Observation, reasons } from '@health/core'
 import { ManualClock } from '@health/testkit'
 import { expect, test } from 'vitest'
 import { createCallLog, type CallEntry } from '../src/call-log.ts'
@@ -88,6 +88,36 @@ test('what is counted is shown, once, with its labels', () => {
     .split('\n')
     .flatMap((line) => (line.startsWith('# TYPE') ? [line.split(' ')[2]] : []))
   expect(new Set(names).size).toBe(names.length)
+})
+
+test('what alerts count is there before it happens, once, for the apps that are configured', () => {
+  const metrics = createMetrics(() => 'a/b')
+  metrics.request('a/b', 'run', 503, 1)
+  const lines = (apps: readonly string[]): readonly string[] => metrics.text([], apps).split('\n')
+  const first = lines(['a/b', 'c/"d'])
+  for (const line of [
+    ...reasons.map(
+      (reason) => `health_terminations_total{app="a/b",reason="${reason}",enforced="true"} 0`,
+    ),
+    'health_terminations_total{app="c/\\"d",reason="crashed",enforced="true"} 0',
+    'health_requests_total{app="a/b",mode="run",status="503"} 1',
+    'health_requests_total{app="a/b",mode="queue",status="504"} 0',
+  ])
+    expect(first).toContain(line)
+  expect(first).not.toContain('health_requests_total{app="a/b",mode="run",status="503"} 0')
+
+  metrics.observe(
+    seen({ decisions: [decision({ rule: 'outcome.crashed', from: 'busy', to: 'gone' })] }),
+  )
+  const crashed = (apps: readonly string[]): readonly string[] =>
+    lines(apps).filter((line) => /^health_terminations_total.*crashed/.test(line))
+  expect(crashed(['a/b'])).toEqual([
+    'health_terminations_total{app="a/b",reason="crashed",enforced="true"} 1',
+  ])
+  // A removed app keeps what was counted, as every counter does, and no zeros.
+  expect(lines([]).filter((line) => line.startsWith('health_terminations_total'))).toEqual([
+    'health_terminations_total{app="a/b",reason="crashed",enforced="true"} 1',
+  ])
 })
 
 test('labels cannot break the page', () => {

@@ -1,6 +1,6 @@
 // Bad input and closed doors: every refusal has its status, its word and its sentence, and nothing is lost by it.
-import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { exchange } from './exchange.ts'
 import { RUNNER, startGateway, type RunningGateway } from './running-gateway.ts'
 
 const app = (more: object = {}): object => ({
@@ -437,6 +437,13 @@ describe('without keys', () => {
       status: 431,
     },
     { what: 'no HTTP at all', head: 'hello there\r\n\r\n', status: 400 },
+    { what: 'no host', head: 'GET /run/test/echo HTTP/1.1\r\n\r\n', status: 400 },
+    { what: 'no host, as HTTP/1.0 may', head: 'GET /live HTTP/1.0\r\n\r\n', status: 200 },
+    {
+      what: 'an expectation that is none of HTTP',
+      head: 'GET /live HTTP/1.1\r\nhost: x\r\nexpect: a-miracle\r\nconnection: close\r\n\r\n',
+      status: 417,
+    },
     {
       what: 'two lengths',
       head: 'POST /run/test/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabcde',
@@ -503,7 +510,7 @@ describe('with keys', () => {
   }[] = [
     { path: '/live', none: 200, call: 200, read: 200, admin: 200 },
     { path: '/healthz', none: 200, call: 200, read: 200, admin: 200 },
-    { path: '/health/detailed', none: 401, call: 401, read: 200, admin: 200 },
+    { path: '/health/detailed', none: 401, call: 403, read: 200, admin: 200 },
     { path: '/metrics', none: 401, call: 200, read: 200, admin: 200 },
     { path: '/run/test/echo', none: 401, call: 200, read: 200, admin: 200 },
     { path: '/queue/test/echo', method: 'POST', none: 401, call: 200, read: 200, admin: 200 },
@@ -593,18 +600,4 @@ function raw(
       .map(([name, value]) => `${name}: ${value}\r\n`)
       .join('')}\r\n`,
   )
-}
-
-function exchange(url: string, text: string): Promise<string> {
-  const { hostname, port } = new URL(url)
-  return new Promise((resolve, reject) => {
-    let answer = ''
-    const socket = connect(Number(port), hostname, () => socket.write(text))
-    socket.setEncoding('utf8').on('data', (chunk: string) => {
-      answer += chunk
-      // The head is enough.
-      if (answer.includes('\r\n\r\n')) socket.end()
-    })
-    socket.on('close', () => resolve(answer)).on('error', reject)
-  })
 }

@@ -1,6 +1,7 @@
 /** The page that Prometheus reads, from a gateway that has something to tell: every listed metric is there, and nothing that is not listed. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { reasons } from '@health/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { metricTable, type MetricSpec } from '../src/metric-table.ts'
 import { RUNNER, type RunningGateway, startGateway } from './running-gateway.ts'
@@ -92,6 +93,16 @@ test('every promised metric is listed with its labels, and the table promises no
   expect(more).toEqual(['health_alerts_total', 'health_gateway_events_total'])
 })
 
+test('ends and failures that alerts count are 0 before the first of them', async () => {
+  const { samples } = await page()
+  const zero = (name: string): readonly (string | undefined)[] =>
+    samples
+      .filter((each) => each.name === name && each.value === 0)
+      .map(({ labels }) => labels['reason'] ?? labels['status'])
+  expect(zero('health_terminations_total')).toEqual(reasons)
+  expect(new Set(zero('health_requests_total'))).toEqual(new Set(['500', '502', '503', '504']))
+})
+
 test(
   'a gateway that has served, retried and lost runners shows each of them',
   { timeout: 60_000 },
@@ -181,7 +192,7 @@ const file = fileURLToPath(new URL('../../../docs/reference/metrics.md', import.
 test('metrics.md', () => {
   const text = `# Metrics
 
-\`GET /metrics\`, Prometheus text. Counters end in \`_total\` and begin at zero with each start; durations are seconds. [Alert rules and a dashboard](../monitoring/README.md) use exactly these names.
+\`GET /metrics\`, Prometheus text. Counters end in \`_total\` and begin at zero with each start; durations are seconds. Ended runners by reason, and requests by the gateway's own failures (500, 502, 503, 504), are shown as 0 for each app before the first of them; other series appear with their first count. [Alert rules and a dashboard](../monitoring/README.md) use exactly these names.
 
 | metric | type | labels | says |
 | --- | --- | --- | --- |

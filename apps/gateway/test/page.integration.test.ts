@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { lookOf, needsBrowser, openPage, screens, startBrowser } from './browser.ts'
-import { call, startGateway, type GatewayProcess } from './gateway-process.ts'
+import { call, startGateway, until, type GatewayProcess } from './gateway-process.ts'
 
 let browser: Browser | null = null
 let gateway: GatewayProcess | null = null
@@ -72,10 +72,87 @@ test('with keys it asks for one, and keeps it to itself', async (context) => {
   expect((await call(url, '/v1/apps')).status).toBe(401)
   const { page } = await openPage(browser!, url)
   await page.waitForSelector('#key-form:not([hidden])')
+  expect(await page.textContent('#status')).toBe('The gateway asks for a key.')
   await page.getByLabel(/key/).fill('look')
   await page.getByRole('button', { name: 'Use key' }).click()
   await page.waitForSelector('#key-form', { state: 'hidden' })
   expect(await page.textContent('#status')).toBe('0 runners of 0 apps')
   expect(page.url()).not.toContain('look')
+  await page.close()
+})
+
+const crash = (url: string): ReturnType<typeof call> =>
+  call(url, '/queue/demo/echo', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"fault":"crash"}',
+  })
+
+test('runners that wait for their start are in the list, as in the card of their app', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  await using crashing = startGateway()
+  const url = await crashing.url()
+  const { page } = await openPage(browser!, url)
+  await page.waitForSelector(`${rows} .state[data-state=ready]`)
+  for (let n = 0; n < 3; n++) await crash(url)
+  await page.waitForSelector('#apps li:has-text("3\u00a0backoff")')
+  await page.waitForSelector(`${rows} small:text-is("backoff") >> nth=2`)
+  await page.waitForSelector('#status:text-is("3 runners of 1 app")')
+  expect(await page.locator(`${rows} small:text-is("backoff")`).count()).toBe(3)
+  await page.close()
+})
+
+test('a gateway that is gone leaves what was so, dim and dated; one that begins anew tells its own decisions', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const first = startGateway()
+  const url = await first.url()
+  const { page } = await openPage(browser!, url)
+  await page.waitForSelector(`${rows} .state[data-state=ready]`)
+  for (let n = 0; n < 3; n++) await crash(url)
+  const before = await until(
+    () => page.locator('#decisions li').count(),
+    (count) => count > 15,
+  )
+  await first[Symbol.asyncDispose]()
+  await page.waitForSelector('main.stale')
+  expect(await page.textContent('#status')).toMatch(
+    /^The gateway does not answer since .*\d:\d\d:\d\d.*; trying again\.$/,
+  )
+  expect(await page.isVisible('#key-form')).toBe(false)
+
+  await using second = startGateway(['--port', new URL(url).port])
+  await second.url()
+  await page.waitForSelector('main:not(.stale)')
+  await page.waitForSelector(`${rows} .state[data-state=ready]`)
+  const told = async (): Promise<readonly string[]> =>
+    (await call(url, '/v1/decisions')).value.decisions.map(({ at }: { at: string }) => at)
+  const shown = (): Promise<string[]> =>
+    page.evaluate(
+      `[...document.querySelectorAll('#decisions time')].map(({ dateTime }) => dateTime).toReversed()`,
+    )
+  const [, is] = await until(
+    async () => [await shown(), await told()] as const,
+    ([seen, is]) => seen.join() === is.join(),
+  )
+  expect(is.length).toBeLessThan(before)
+  await page.close()
+})
+
+test('among many runners the sick come first, the ended last', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const { page } = await openPage(browser!, await gateway!.url())
+  const states = await page.evaluate<string[]>(`import('/fleet.js').then(({ drawRunners }) => {
+    const states = ['ready', 'terminated', 'starting', 'suspect']
+    const since = new Date().toISOString()
+    const runners = Array.from({ length: 200 }, (_, n) => ({
+      id: 'r' + n, app: 'a/' + (n % 7), state: states[n % 4], since, startedAt: since, inFlight: 0, failures: 0,
+    }))
+    drawRunners(runners, [], Date.now())
+    return [...document.querySelectorAll('${rows} .state')].map(({ textContent }) => textContent)
+  })`)
+  expect(states).toHaveLength(200)
+  expect(new Set(states.slice(0, 50))).toEqual(new Set(['suspect']))
+  expect(new Set(states.slice(50, 150))).toEqual(new Set(['ready', 'starting']))
+  expect(new Set(states.slice(150))).toEqual(new Set(['terminated']))
   await page.close()
 })

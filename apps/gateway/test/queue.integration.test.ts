@@ -1,6 +1,7 @@
 // The queue end to end: submit, poll, fetch, cancel; retries on other runners; deadlines.
 import { demandOf, views } from '@health/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { exchange } from './exchange.ts'
 import { RUNNER, startGateway, type RunningGateway } from './running-gateway.ts'
 
 const app = (more: object = {}): object => ({
@@ -268,6 +269,27 @@ describe('the queue', () => {
     const status = await json(await fetch(`${gateway.url}/queue/test/echo/requests/${id}/status`))
     expect(status).toMatchObject({ status: 'COMPLETED', error_type: 'runner_disconnected' })
   }, 60_000)
+
+  test('each cookie of an answer is a line of its own, as the runner sent it', async () => {
+    const cookies = ['a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2; Path=/']
+    const wish = cookies.map((cookie) => `cookie=${encodeURIComponent(cookie)}`).join('&')
+    const { request_id: id } = await submit(`test/echo?${wish}`)
+    await finished(id!)
+    const result = await fetch(`${gateway.url}/queue/test/echo/requests/${id}`)
+    expect(result.headers.getSetCookie()).toEqual(cookies)
+  })
+
+  test.for([299, 451, 599, 600, 999])(
+    'a status that a runner may say is read again: %i',
+    async (status) => {
+      const { request_id: id } = await submit(`test/echo?status=${status}`, {
+        headers: { 'x-fal-no-retry': '1' },
+      })
+      await finished(id!)
+      const head = `GET /queue/test/echo/requests/${id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`
+      expect(await exchange(gateway.url, head)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    },
+  )
 
   test('when both wait, direct calls go first and every fifth slot is for the queue', async () => {
     await fetch(`${gateway.url}/run/test/one`)

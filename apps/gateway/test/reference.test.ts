@@ -59,7 +59,7 @@ drains. \`listen\`, \`auth\`, \`dataDir\`, \`queue\`, \`journal\`, \`gpu\` and \
 
 const cli = async (): Promise<string> => {
   const parts = [
-    '# Command line\n\nThe binary is `health`; in the repository `npm run -s health -- ARGS`. `HEALTH_URL` and `HEALTH_KEY` say which gateway it talks to.\n',
+    '# Command line\n\nThe binary is `health`; in the repository `npm run -s health -- ARGS`. `HEALTH_URL` and `HEALTH_KEY` say which gateway it talks to. `health --version` says which version it is.\n',
   ]
   for (const [name, { summary, load }] of Object.entries(commands))
     parts.push(

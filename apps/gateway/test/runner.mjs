@@ -117,6 +117,7 @@ const server = createServer(async (request, response) => {
   for (const [name, value] of wish)
     if (name.startsWith('x-') || name === 'retry-after' || name === 'location')
       headers[name] = value
+  if (wish.has('cookie')) headers['set-cookie'] = wish.getAll('cookie')
   const text =
     status === 204 || status === 304
       ? undefined

@@ -16,7 +16,7 @@ export async function run(args: readonly string[], more: Partial<Terminal> = {})
   let out = ''
   let err = ''
   const code = await runCli(args, {
-    out: (text) => (out += text),
+    out: (text) => void (out += text),
     err: (line) => (err += `${line}\n`),
     interactive: false,
     colour: false,

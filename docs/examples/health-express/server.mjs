@@ -1,4 +1,5 @@
 // The same endpoints as Express middleware: the handler answers what is its own and calls `next` for the rest.
+// Run it: PORT=8090 npm run example -- health-express
 import { createCheckup, createEndpoints, nodeHandler } from '@health/checks'
 import express from 'express'
 

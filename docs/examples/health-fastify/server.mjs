@@ -1,4 +1,5 @@
-// A Fastify service with everything that a health endpoint should do. Run it with PORT=8080 and look at /health?verbose.
+// A Fastify service with everything that a health endpoint should do.
+// Run it: PORT=8090 npm run example -- health-fastify; look at /health?verbose.
 import { health } from '@health/fastify'
 import { lastSuccess } from '@health/checks/last-success'
 import { memory } from '@health/checks/memory'

@@ -1,4 +1,5 @@
 // Health endpoints for a plain Node server. Everything else goes to the service's own handler.
+// Run it: PORT=8090 npm run example -- health-http
 import { createServer } from 'node:http'
 import { createCheckup, createEndpoints, nodeHandler } from '@health/checks'
 import { disk } from '@health/checks/disk'

@@ -1,6 +1,7 @@
 /**
  * A whole orchestrator in one file: `step` decides, this program only carries out. It keeps two servers of its own alive, sends
- * them work, and when one answers 503 it is ended, replaced, and the reason is told. Run it: node main.mjs
+ * them work, and when one answers 503 it is ended, replaced, and the reason is told. Run it: npm run example -- orchestrator; where
+ * @health/core is installed: node main.mjs
  */
 import { spawn } from 'node:child_process'
 import { createServer, connect } from 'node:net'

@@ -1,4 +1,5 @@
 // A runner: one route is its health check, errors say truthfully what happened, and a doubt asks the gateway for a check.
+// Run it: PORT=8090 npm run example -- runner-contract
 import { health, RunnerError, runnerErrorHandler } from '@health/fastify'
 import fastify from 'fastify'
 

@@ -18,7 +18,7 @@ export const errorCodes = {
   HEALTH_JOURNAL_CORRUPT:
     'A journal line other than the last one cannot be read. Restore the file or move it away.',
   HEALTH_REPLAY_REFUSED:
-    'The option changes what would have been observed; a journal cannot answer that. Simulate instead.',
+    'The option changes what would have been observed; a journal cannot answer that. Leave it out: only a fleet that runs with it can tell.',
   HEALTH_COMPILE:
     'A machine uses a feature that the table compiler does not know. The message names it.',
   HEALTH_CHECK_DUPLICATE:

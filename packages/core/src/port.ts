@@ -188,7 +188,8 @@ export interface Lease {
  */
 export interface FinalAnswer {
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  /** By name, in small letters; a list where lines of one name are no list of their own (`set-cookie`). */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly body: Uint8Array
   readonly errorType: string | null
   /** Unix ms. */

@@ -189,6 +189,13 @@ export function startPending(fleet: Fleet, id: string): boolean {
   )
 }
 
+/** Why an app serves nobody: a configuration error, with no runner of before left that takes work. null while it may. */
+export function whyUnserved(fleet: Fleet, id: string): string | null {
+  const app = fleet.apps.get(id)
+  if (app === undefined || app.broken === null) return null
+  return app.runners.some((runner) => traits(runner.configuration).accepting) ? null : app.broken
+}
+
 /** Processes that should be alive, for a supervisor that takes them over. */
 export function processes(fleet: Fleet): readonly ProcessRecord[] {
   const out: ProcessRecord[] = []

@@ -168,7 +168,7 @@ function compare(option: string, was: Policy, is: Policy, app: string): boolean 
     return true
   throw new HealthError(
     'HEALTH_REPLAY_REFUSED',
-    `${option} cannot be asked of a journal (${app}): ${moved === undefined ? 'it judges nodes, not runners' : why[moved]}. Simulate it, or leave it out.`,
+    `${option} cannot be asked of a journal (${app}): ${moved === undefined ? 'it judges nodes, not runners' : why[moved]}. Leave it out: only a fleet that runs with it can tell.`,
     option,
   )
 }

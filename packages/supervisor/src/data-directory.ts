@@ -31,11 +31,7 @@ export function openDataDirectory(path: string): DataDirectory {
       accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
     }
   } catch (error) {
-    throw new HealthError(
-      'HEALTH_DATA_DENIED',
-      `The data directory ${path} cannot be written (${codeOf(error)}). Check dataDir and its owner.`,
-      'dataDir',
-    )
+    throw denied(path, error)
   }
   const lock = takeLock(path)
   let held = true
@@ -48,6 +44,22 @@ export function openDataDirectory(path: string): DataDirectory {
     },
   }
 }
+
+/** Makes the data directory, for us alone, before anybody puts something into it. Throws HEALTH_DATA_DENIED when it cannot be. */
+export function ensureDataDirectory(path: string): void {
+  try {
+    createFolder(path)
+  } catch (error) {
+    throw denied(path, error)
+  }
+}
+
+const denied = (path: string, error: unknown): HealthError =>
+  new HealthError(
+    'HEALTH_DATA_DENIED',
+    `The data directory ${path} cannot be written (${codeOf(error)}). Check dataDir and its owner.`,
+    'dataDir',
+  )
 
 /** Makes a folder with its parents. Unlike `recursive: true`, which loops for ever below a file system that answers ENOENT to every mkdir, it ends. */
 export function createFolder(path: string): void {

@@ -1,3 +1,4 @@
+export { ensureDataDirectory } from './data-directory.ts'
 export { startSupervisor, type Supervisor, type SupervisorStats } from './supervisor.ts'
 export type { ControlProbe, JournalBounds, SupervisorOptions } from './option.ts'
 export type { Alert } from './engine.ts'

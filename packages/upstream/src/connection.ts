@@ -16,8 +16,8 @@ import type { Cut, Flight, Outgoing, Receiver } from './route.ts'
 export interface Owner {
   /** It may carry another request, and be kept idle for so many ms. */
   free(connection: Connection, keepMs: number): void
-  /** It is gone. */
-  gone(connection: Connection): void
+  /** It is gone. `unasked`: the other side closed it while it carried nothing. */
+  gone(connection: Connection, unasked: boolean): void
 }
 
 /** Where it goes. */
@@ -51,7 +51,8 @@ class Journey implements Flight {
 
 /** A connection to one server. */
 export class Connection implements AnswerSink {
-  /** When it is too old to be used again, in ms of the monotonic clock. */
+  /** Since when it carries nothing, and when it is too old to be used again, in ms of the monotonic clock. */
+  idleSince = 0
   idleUntil = 0
   readonly #owner: Owner
   readonly #socket: Socket
@@ -61,6 +62,8 @@ export class Connection implements AnswerSink {
   #alarm: NodeJS.Timeout | null
   #code = ''
   #connected = false
+  /** We closed it. */
+  #left = false
   /** What was read and not passed on; null: not stopped. */
   #rest: Buffer | null = null
 
@@ -124,12 +127,12 @@ export class Connection implements AnswerSink {
   /** Cuts it; the receiver hears nothing. */
   cut(): void {
     this.#release()
-    this.#socket.destroy()
+    this.#leave()
   }
 
   /** Cuts it; the receiver hears of it when the socket is closed. */
   close(): void {
-    this.#socket.destroy()
+    this.#leave()
   }
 
   onHead(head: AnswerHead): void {
@@ -166,7 +169,7 @@ export class Connection implements AnswerSink {
 
   #read(length: number): boolean {
     // Whatever a server says unasked could be taken for the next answer.
-    if (this.#journey === null) this.#socket.destroy()
+    if (this.#journey === null) this.#leave()
     else this.#feed(shared.subarray(0, length))
     return true
   }
@@ -204,13 +207,13 @@ export class Connection implements AnswerSink {
     const receiver = this.#release()
     if (clean && sent && keepMs > 0 && socket.writable && socket.writableLength === 0)
       this.#owner.free(this, keepMs)
-    else socket.destroy()
+    else this.#leave()
     receiver?.end()
   }
 
   #lose(how: Cut): void {
     const receiver = this.#release()
-    this.#socket.destroy()
+    this.#leave()
     receiver?.lost(how)
   }
 
@@ -235,9 +238,14 @@ export class Connection implements AnswerSink {
     else this.#socket.destroy()
   }
 
+  #leave(): void {
+    this.#left = true
+    this.#socket.destroy()
+  }
+
   #closed(): void {
     this.#disarm()
-    this.#owner.gone(this)
+    this.#owner.gone(this, !this.#left && this.#journey === null)
     if (this.#journey === null) return
     if (!this.#connected) return this.#lose(cutOfConnect(this.#code))
     this.#lose(this.#reader.head === null ? 'disconnected' : 'incomplete')

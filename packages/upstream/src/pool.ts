@@ -1,6 +1,6 @@
 /**
  * The connections to one server: the last one used is used first, idle ones are given up long before the server does, so that no
- * request meets a connection that is being closed. It opens as many as are asked for at once; who asks bounds that.
+ * request meets a connection that is being closed; how long a server that does not say waits is learnt from what it closes. It opens as many as are asked for at once; who asks bounds that.
  */
 import { Connection, unsent, type Address, type Owner } from './connection.ts'
 import { requestHead } from './request-head.ts'
@@ -25,6 +25,9 @@ export function openRoute(url: string, options: RouteOptions = {}): Route {
   return new Pool({ host, port: Number(parsed.port) || 80 }, parsed.host, options)
 }
 
+/** What a server closed of itself is remembered for so long, in ms: it may have been a restart of its own. */
+const LEARNT_MS = 600_000
+
 class Pool implements Route, Owner {
   readonly #address: Address
   readonly #host: string
@@ -36,6 +39,9 @@ class Pool implements Route, Owner {
   readonly #idle: Connection[] = []
   #sweeping: NodeJS.Timeout | null = null
   #closed = false
+  /** Half of the shortest time after which the server closed an idle connection, and until when that is remembered. */
+  #learntMs = Number.POSITIVE_INFINITY
+  #learntUntil = Number.NEGATIVE_INFINITY
 
   constructor(address: Address, host: string, options: RouteOptions) {
     this.#address = address
@@ -62,15 +68,29 @@ class Pool implements Route, Owner {
 
   free(connection: Connection, keepMs: number): void {
     if (this.#closed || this.#idle.length >= this.#maxIdle) return connection.close()
-    connection.idleUntil = performance.now() + Math.min(this.#idleMs, keepMs / 2)
+    const now = performance.now()
+    const learntMs = now < this.#learntUntil ? this.#learntMs : Number.POSITIVE_INFINITY
+    connection.idleSince = now
+    connection.idleUntil = now + Math.min(this.#idleMs, keepMs / 2, learntMs)
     this.#idle.push(connection)
     this.#sweeping ??= setTimeout(() => this.#sweep(), this.#idleMs).unref()
   }
 
-  gone(connection: Connection): void {
+  gone(connection: Connection, unasked: boolean): void {
     this.#all.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
+    if (unasked && connection.idleSince > 0) this.#learn(connection.idleSince)
+  }
+
+  /** The server gave up one that was idle: no other is kept half as long. */
+  #learn(idleSince: number): void {
+    const now = performance.now()
+    const half = (now - idleSince) / 2
+    this.#learntMs = now < this.#learntUntil ? Math.min(this.#learntMs, half) : half
+    this.#learntUntil = now + LEARNT_MS
+    for (const idle of this.#idle)
+      idle.idleUntil = Math.min(idle.idleUntil, idle.idleSince + this.#learntMs)
   }
 
   #take(): Connection {

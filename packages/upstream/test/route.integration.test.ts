@@ -75,6 +75,22 @@ describe('connections', () => {
     expect(server.sockets.length).toBe(2)
   })
 
+  test('a server that closes idle ones without a word is not waited for that long again', async () => {
+    const server = await serve(answering(() => OK))
+    const route = open(server.url)
+    await ask(route)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    server.sockets[0]!.end()
+    await expect.poll(() => server.sockets[0]!.closed).toBe(true)
+    await ask(route)
+    await ask(route)
+    expect(server.sockets.length).toBe(2)
+    // More than half of the time after which the first was closed.
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    await ask(route)
+    expect(server.sockets.length).toBe(3)
+  })
+
   test('one on which the server speaks unasked is cut', async () => {
     const server = await serve(answering(() => OK))
     const route = open(server.url)

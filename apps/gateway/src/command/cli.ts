@@ -56,6 +56,7 @@ const later = ['inspect', 'ca', 'advise']
 const help = (): string => `health: software that keeps GPU runners healthy
 
 usage: health COMMAND [arguments]
+       health --version
 
 ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)

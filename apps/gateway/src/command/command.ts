@@ -10,8 +10,8 @@ export const exits = { ok: 0, usage: 1, connect: 2, data: 3, unhealthy: 4, unkno
 
 /** Everything a command may touch, so that it runs in a test as it runs in a terminal. */
 export interface Terminal {
-  /** Writes to stdout, as it is. */
-  out(text: string): void
+  /** Writes to stdout, as it is; false when that failed. */
+  out(text: string): boolean | void
   /** Writes one line to stderr. */
   err(line: string): void
   /** A person reads stdout: it is a terminal. */

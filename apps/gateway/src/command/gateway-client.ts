@@ -68,18 +68,23 @@ export function connectGateway(terminal: Terminal): GatewayClient {
         `${url.origin} answered something else than a gateway does. Check HEALTH_URL.`,
       )
     }
-    const said = [value?.['message'], value?.['detail']].find((text) => typeof text === 'string')
-    if (answer.status === 404) throw new NotFound(String(said ?? 'Not found.'))
-    if (answer.status === 401 || answer.status === 403) {
+    const text = [value?.['message'], value?.['detail']].find((each) => typeof each === 'string')
+    if (answer.status === 404) throw new NotFound(text ?? 'Not found.')
+    const said = (text ?? 'no reason given').replace(/\.$/, '')
+    if (answer.status === 401 && !key) {
       throw new HealthError(
         'HEALTH_ANSWER',
-        `The gateway refused the key (${answer.status}): ${said ?? 'no reason given'}. Set HEALTH_KEY to one that may do this.`,
+        'The gateway asks for a key (401), and none was sent. Set HEALTH_KEY.',
       )
     }
-    throw new HealthError(
-      'HEALTH_ANSWER',
-      `The gateway answered ${answer.status}: ${said ?? 'no reason given'}.`.replace('..', '.'),
-    )
+    // Without a key 403 is about the way the call came, and a key would not help.
+    if (key && (answer.status === 401 || answer.status === 403)) {
+      throw new HealthError(
+        'HEALTH_ANSWER',
+        `The gateway refused the key (${answer.status}): ${said}. Set HEALTH_KEY to one that may do this.`,
+      )
+    }
+    throw new HealthError('HEALTH_ANSWER', `The gateway answered ${answer.status}: ${said}.`)
   }
   return {
     url,

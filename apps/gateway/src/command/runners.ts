@@ -59,10 +59,13 @@ export const runners: Command = {
           values.replace === true ? { replace: true } : {},
         )
         if (values.json === true) printJson(terminal, answer)
-        else
+        else {
+          const doing = verb === 'stop' ? 'stopping' : 'killing'
+          const is = plain(answer['substate'])
           terminal.out(
-            `${verb === 'stop' ? 'stopping' : 'killing'} ${plain(answer['id'] ?? id)}, which is ${plain(answer['substate'])}\n`,
+            `${doing} ${plain(answer['id'] ?? id)}${is === doing ? '' : `, which is ${is}`}\n`,
           )
+        }
         return exits.ok
       }
       case 'logs':

@@ -72,7 +72,7 @@ Exit codes: 0 ended as told; 1 usage or invalid configuration; 2 cannot listen; 
         level: config.logs.level,
         format: config.logs.format,
         colour: terminal.colour,
-        write: (text) => terminal.out(text),
+        write: (text) => terminal.out(text) !== false,
         waiting: () => process.stdout.writableLength,
         now: () => Date.now(),
       })

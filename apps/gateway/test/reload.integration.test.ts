@@ -1,0 +1,208 @@
+/** A configuration that is read again: what is wrong changes nothing and says so, keys count at once, and no request is lost to an app that comes and goes. */
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { call, startGateway, until, type GatewayProcess } from './gateway-process.ts'
+
+const RUNNER = `
+import { createServer } from 'node:http'
+createServer((request, response) => {
+  request.resume().on('end', () => setTimeout(() => response.end('{"ok":true}'), 5))
+}).listen(process.env.PORT, '127.0.0.1')
+`
+const post = { method: 'POST' } as const
+
+/** A gateway with a configuration file that a test rewrites. */
+class Stage implements AsyncDisposable {
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'health-reload-'))
+  readonly file: string = join(this.folder, 'health.config.json')
+  gateway: GatewayProcess | null = null
+
+  constructor() {
+    writeFileSync(join(this.folder, 'runner.mjs'), RUNNER)
+  }
+
+  app(more: object = {}): object {
+    return {
+      command: [process.execPath, './runner.mjs'],
+      minConcurrency: 1,
+      maxConcurrency: 1,
+      startupTimeoutSeconds: 20,
+      ...more,
+    }
+  }
+
+  write(config: object): void {
+    writeFileSync(this.file, JSON.stringify(config))
+  }
+
+  async start(config: object): Promise<string> {
+    this.write(config)
+    this.gateway = startGateway(['--config', this.file], { folder: this.folder })
+    return this.gateway.url()
+  }
+
+  async stop(): Promise<void> {
+    this.gateway!.child.kill('SIGTERM')
+    await this.gateway!.ended
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway?.[Symbol.asyncDispose]()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+const reload = (url: string, more: object = {}) => call(url, '/v1/reload', { ...post, ...more })
+const keyed = (key: string) => ({ headers: { authorization: `Key ${key}` } })
+
+describe('what is wrong changes nothing and is said', () => {
+  test.for([
+    ['malformed', '{bad', 'health.config.json'],
+    ['not in this version', JSON.stringify({ queue: { backend: 'redis' } }), 'not in this version'],
+    ['an unknown name', JSON.stringify({ lisen: {} }), 'listen'],
+  ] as const)('%s', async ([, text, said]) => {
+    await using stage = new Stage()
+    const url = await stage.start({ apps: {} })
+    writeFileSync(stage.file, text)
+    const { status, value } = await reload(url)
+    expect([status, value.error_type]).toEqual([422, 'invalid_value'])
+    expect(value.detail).toContain(said)
+  })
+
+  test('a file that is gone', async () => {
+    await using stage = new Stage()
+    const url = await stage.start({ apps: {} })
+    renameSync(stage.file, `${stage.file}.away`)
+    expect(await reload(url)).toMatchObject({ status: 422, value: { error_type: 'invalid_value' } })
+  })
+})
+
+describe('keys count from the next call', () => {
+  test('one that was taken out is refused, one that came in is taken', async () => {
+    await using stage = new Stage()
+    const auth = { keys: ['old', 'stays'], adminKeys: ['admin'] }
+    const url = await stage.start({ auth, apps: {} })
+    const metrics = async (key: string): Promise<number> =>
+      (await fetch(`${url}/metrics`, keyed(key))).status
+    expect([await metrics('old'), await metrics('new')]).toEqual([200, 401])
+    stage.write({ auth: { ...auth, keys: ['new', 'stays'] }, apps: {} })
+    expect((await reload(url, keyed('admin'))).status).toBe(202)
+    expect(await Promise.all(['old', 'new', 'stays'].map(metrics))).toEqual([401, 200, 200])
+  })
+
+  test('the last key cannot be taken out where others than this machine can call', async () => {
+    await using stage = new Stage()
+    const listen = { host: '0.0.0.0', port: 0 }
+    const url = await stage.start({ listen, auth: { adminKeys: ['admin'] }, apps: {} })
+    const local = url.replace('0.0.0.0', '127.0.0.1')
+    // The file alone would do: it speaks of loopback, where the next start would listen.
+    stage.write({ listen: { host: '127.0.0.1', port: 0 }, apps: {} })
+    const { status, value } = await reload(local, keyed('admin'))
+    expect([status, value.path]).toEqual([422, 'listen.host'])
+    expect((await call(local, '/v1/runners')).status).toBe(401)
+    expect((await call(local, '/v1/runners', keyed('admin'))).status).toBe(200)
+  })
+})
+
+describe('apps that come and go', () => {
+  const submit = async (url: string, app: string): Promise<string> =>
+    (await call(url, `/queue/${app}`, { ...post, body: '{}' })).value.request_id
+  const ends = (url: string, app: string, ids: readonly string[]) =>
+    until(
+      async () =>
+        Promise.all(
+          ids.map(
+            async (id) => (await call(url, `/queue/${app}/requests/${id}/status`)).value.status,
+          ),
+        ),
+      (all) => all.every((status) => status === 'COMPLETED'),
+    )
+
+  test('requests that were on their way when their app left start when it is back', async () => {
+    await using stage = new Stage()
+    const apps = { 'a/one': stage.app(), 'a/two': stage.app() }
+    const url = await stage.start({ apps })
+    const ids: string[] = []
+    for (let round = 0; round < 6; round++) {
+      let going = true
+      const flood = (async () => {
+        while (going) {
+          const id = await submit(url, 'a/one')
+          if (id !== undefined) ids.push(id)
+        }
+      })()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      stage.write({ apps: { 'a/two': apps['a/two'] } })
+      expect((await reload(url)).status).toBe(202)
+      stage.write({ apps })
+      expect((await reload(url)).status).toBe(202)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      going = false
+      await flood
+    }
+    expect(ids.length).toBeGreaterThan(10)
+    await ends(url, 'a/one', ids)
+    expect((await call(url, '/run/a/one', { ...post, body: '{}' })).status).toBe(200)
+  }, 60_000)
+
+  test('a call that waits for an app that leaves is told at once', async () => {
+    await using stage = new Stage()
+    const apps = { 'a/never': stage.app({ command: ['sleep', '100'] }), 'a/two': stage.app() }
+    const url = await stage.start({ apps })
+    const waiting = call(url, '/run/a/never', { ...post, body: '{}' })
+    await until(
+      () => call(url, '/v1/apps'),
+      ({ value }) => value.apps.some(({ waiting: n }: { waiting: number }) => n === 1),
+    )
+    stage.write({ apps: { 'a/two': apps['a/two'] } })
+    await reload(url)
+    expect(await waiting).toMatchObject({ status: 404, value: { error_type: 'app_not_found' } })
+  })
+
+  test('requests of an app that a start did not know begin when it is there', async () => {
+    await using stage = new Stage()
+    const two = stage.app()
+    const url = await stage.start({
+      apps: { 'a/one': stage.app({ minConcurrency: 0, maxConcurrency: 0 }), 'a/two': two },
+    })
+    const ids = [await submit(url, 'a/one'), await submit(url, 'a/one')]
+    await stage.stop()
+    const again = await stage.start({ apps: { 'a/two': two } })
+    stage.write({ apps: { 'a/one': stage.app({ minConcurrency: 0 }), 'a/two': two } })
+    expect((await reload(again)).status).toBe(202)
+    await ends(again, 'a/one', ids)
+  })
+
+  test('a start that cannot be made refuses no call while another runner serves', async () => {
+    await using stage = new Stage()
+    const url = await stage.start({
+      apps: { 'a/one': stage.app({ minConcurrency: 2, maxConcurrency: 2 }) },
+    })
+    const runners = async (state: string): Promise<readonly { id: string }[]> =>
+      (await call(url, `/v1/runners?state=${state}`)).value.runners
+    const [first] = await until(
+      () => runners('ready'),
+      ({ length }) => length === 2,
+    )
+    renameSync(join(stage.folder, 'runner.mjs'), join(stage.folder, 'away.mjs'))
+    stage.write({
+      apps: {
+        'a/one': stage.app({
+          command: ['./no-such-program'],
+          minConcurrency: 2,
+          maxConcurrency: 2,
+        }),
+      },
+    })
+    await reload(url)
+    await call(url, `/v1/runners/${first!.id}/kill`, post)
+    await until(
+      () => call(url, '/v1/apps'),
+      ({ value }) => value.apps[0].degraded === true,
+    )
+    expect(await runners('ready')).toHaveLength(1)
+    expect((await call(url, '/run/a/one', { ...post, body: '{}' })).status).toBe(200)
+  })
+})
