@@ -3,7 +3,7 @@
  * nothing that has a name in the semantics.
  */
 import { join } from 'node:path'
-import { apps, type Queue } from '@health/core'
+import { apps, processes, type Queue } from '@health/core'
 import { createHost, endOrphans } from '@health/host'
 import { createControl, createProber } from '@health/prober'
 import { createMemoryQueue, createSqliteQueue } from '@health/queue'
@@ -26,8 +26,13 @@ import { createServer, type Server } from './server.ts'
 export interface RunningGateway {
   readonly url: string
   readonly supervisor: Supervisor
-  /** Reads the configuration again. Rejects with HealthError when it is invalid, and changes nothing then. */
-  reload(): Promise<void>
+  /**
+   * Reads the configuration again and answers the changed sections that act at the next start. Rejects with HealthError when it is
+   * invalid, and changes nothing then.
+   */
+  reload(): Promise<readonly string[]>
+  /** Kills every runner and waits for nothing, unless runners are to stay: the process is about to end. */
+  killRunners(): void
   /** `/ready` turns, the delay passes, in-flight calls end or are cut, leases are handed back, runners stop or stay, all is flushed. */
   stop(): Promise<void>
 }
@@ -85,8 +90,8 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
     const queue = await opening
     opening = null
     begun.push(() => queue.close())
-    let reloading: Promise<void> = Promise.resolve()
-    const reload = (): Promise<void> => {
+    let reloading: Promise<unknown> = Promise.resolve()
+    const reload = (): Promise<readonly string[]> => {
       // One after the other: two readings at once would both be compared with the same one before.
       const turn = reloading.then(async () => {
         const next = await options.read()
@@ -105,6 +110,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
         gpus.configure(config)
         configure(supervisor, declarations, before, config)
         log({ level: 'info', event: 'config.reloaded', file: config.file, apps: config.apps.size })
+        return restart
       })
       reloading = turn.catch(() => undefined)
       return turn
@@ -134,12 +140,32 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
       dataDir: config.dataDir,
       apps: config.apps.size,
     })
-    return { url, supervisor, reload, stop: endAll }
+    return {
+      url,
+      supervisor,
+      reload,
+      killRunners: () => {
+        if (!config.shutdown.keepRunners) killGroups(supervisor)
+      },
+      stop: endAll,
+    }
   } catch (error) {
     // What went wrong first is what a person must know.
     await endAll().catch(() => undefined)
     await opening?.then((queue) => queue.close()).catch(() => undefined)
     throw error
+  }
+}
+
+/** Kills the process group of every runner. */
+function killGroups({ fleet }: Supervisor): void {
+  for (const { pid } of processes(fleet)) {
+    if (pid === null) continue
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // It ended by itself: that is what was wanted.
+    }
   }
 }
 

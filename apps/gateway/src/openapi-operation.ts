@@ -241,7 +241,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     errors: [404, 422],
   },
   'POST /v1/reload': {
-    says: 'Reads the configuration file again; an invalid one changes nothing.',
+    says: 'Reads the configuration file again and answers the apps, and the sections that act at the next start; an invalid one changes nothing.',
     answers: 202,
     errors: [409, 422],
   },

@@ -18,7 +18,7 @@ import { appObject, runnerObject } from './wire.ts'
 export function orderRoutes(
   app: FastifyInstance,
   gateway: Gateway,
-  reload: (() => Promise<void>) | null,
+  reload: (() => Promise<readonly string[]>) | null,
 ): void {
   const { fleet, clock, supervisor } = gateway
   const admin = { config: { access: 'admin' } } as const
@@ -102,9 +102,9 @@ export function orderRoutes(
       flags(request)
       if (reload === null)
         return refuse(409, 'bad_request', 'This gateway was started without a configuration file.')
-      await reload()
+      const restart = await reload()
       reply.code(202)
-      return { apps: [...fleet.apps.keys()] }
+      return { apps: [...fleet.apps.keys()], restart }
     })
 
     plugin.post('/v1/events', admin, async (request, reply) => {

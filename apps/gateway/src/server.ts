@@ -59,8 +59,11 @@ export interface ServerDeps {
   readonly log: Log
   /** For `/health`. */
   readonly version: string
-  /** Reads the configuration again (`POST /v1/reload`); throws HealthError when it is invalid, and changes nothing then. */
-  readonly reload?: () => Promise<void>
+  /**
+   * Reads the configuration again (`POST /v1/reload`) and answers the changed sections that act at the next start; throws HealthError
+   * when it is invalid, and changes nothing then.
+   */
+  readonly reload?: () => Promise<readonly string[]>
   /** Tokens with which runners report for themselves. */
   readonly heartbeats?: HeartbeatTokens
   /** Adds the console's routes, with `config: { access: 'page' }`. */
@@ -164,12 +167,13 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
       maxHeaderSize: HEAD_BYTES,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: 5000,
-      keepAliveTimeout: KEEP_ALIVE_MS,
       optimizeEmptyRequests: true,
       // Refused below, with a body and an id.
       requireHostHeader: false,
       shouldUpgradeCallback: takesUpgrade,
     },
+    // Given here: fastify's own default would come after what `http` says.
+    keepAliveTimeout: KEEP_ALIVE_MS,
     // Bodies are bounded where they are read: a direct call may wait long before its body is.
     requestTimeout: 0,
     bodyLimit: limits().bodyBytes,

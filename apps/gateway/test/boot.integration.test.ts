@@ -229,7 +229,7 @@ describe('the bundle that npm start runs', () => {
 })
 
 describe('health start', () => {
-  test('a second signal ends at once, with its own code', async () => {
+  test('a second signal ends at once, with its own code, and leaves no runner', async () => {
     await using gateway = startGateway()
     const url = await gateway.url()
     // A call in flight holds the drain.
@@ -246,8 +246,11 @@ describe('health start', () => {
     gateway.child.kill('SIGINT')
     expect(await gateway.ended).toMatchObject({ code: 130 })
     await held
-    // Nobody is left to end the runner: the next start would adopt it.
-    process.kill(pid, 'SIGKILL')
+    // Nobody is left to end the runner: it is ended with us.
+    await until(
+      async () => lives(pid),
+      (alive) => !alive,
+    )
   })
 
   test('/ready turns before anything is closed', async () => {

@@ -54,7 +54,8 @@ Each app under \`apps\` is named \`owner/alias\` and has, beside its [options](p
 | \`policy\` | \`{}\` | [options](policy.md) | tunables of this app |
 
 SIGHUP and \`POST /v1/reload\` read the file again. An app whose \`command\`, \`env\`, \`cwd\` or \`urls\` changed is replaced runner by runner, successor first; one that is gone
-drains. \`listen\`, \`auth\`, \`dataDir\`, \`queue\`, \`journal\`, \`gpu\` and \`logs\` are read at the start only; a change of them is said. An invalid file changes nothing.
+drains. Keys count from the next call; a live connection that an older key opened stays until it ends. \`listen\`, \`dataDir\`, \`queue\`, \`journal\`, \`gpu\` and \`logs\` are read at the start
+only; a change of them is said, in the log and as \`restart\` in the answer. An invalid file changes nothing.
 `
 
 const cli = async (): Promise<string> => {

@@ -87,8 +87,15 @@ describe('keys count from the next call', () => {
     const metrics = async (key: string): Promise<number> =>
       (await fetch(`${url}/metrics`, keyed(key))).status
     expect([await metrics('old'), await metrics('new')]).toEqual([200, 401])
-    stage.write({ auth: { ...auth, keys: ['new', 'stays'] }, apps: {} })
-    expect((await reload(url, keyed('admin'))).status).toBe(202)
+    stage.write({
+      auth: { ...auth, keys: ['new', 'stays'] },
+      logs: { level: 'warn' },
+      apps: {},
+    })
+    expect(await reload(url, keyed('admin'))).toMatchObject({
+      status: 202,
+      value: { apps: [], restart: ['logs'] },
+    })
     expect(await Promise.all(['old', 'new', 'stays'].map(metrics))).toEqual([401, 200, 200])
   })
 

@@ -6,6 +6,8 @@ import { appOptions, retryConditions, type AppOptions } from './app-option.ts'
 import { HealthError } from './error.ts'
 import { healthCheckOptions, type HealthCheckOptions } from './health-check-option.ts'
 import { allowed, checkOption, checkOptions, nearest, refuse, type OptionSpec } from './option.ts'
+import { rules } from './rule.ts'
+import { signalTable } from './gpu-signal.ts'
 import { tunables, type PolicyOptions, type Value } from './tunable.ts'
 
 type Milliseconds<T> = {
@@ -53,6 +55,13 @@ export interface Policy extends Tunables {
   /** Derived: a failure counts only this long after the last counted one. */
   readonly strikeGapMs: number
 }
+
+/** Rules that a dry run may observe: what judges a runner, a request or a device. */
+const judging: ReadonlySet<string> = new Set([
+  ...Object.keys(rules),
+  ...Object.keys(signalTable),
+  'xid',
+])
 
 /** Rules that the seeds call immediate; a dry run of them needs `allowUnsafe`. */
 export const immediateRules: readonly string[] = [
@@ -137,9 +146,12 @@ export function resolvePolicy(
     else tuned[name] = chosen
   }
   const t = tuned as unknown as Tunables
-  for (const rule of t.dryRun)
+  for (const rule of t.dryRun) {
+    if (!judging.has(rule))
+      refuse(under('policy.dryRun'), rule, `a rule; the nearest is ${nearest(rule, [...judging])}`)
     if (immediateRules.includes(rule) && !t.allowUnsafe)
       refuse(under('policy.dryRun'), rule, 'no immediate rule unless allowUnsafe is true')
+  }
   const min = value<number>('minConcurrency')
   if (min > value<number>('maxConcurrency'))
     refuse(

@@ -96,6 +96,7 @@ test.for([
   [{}, { maxAttempts: 11 }, 'policy.maxAttempts', '11; allowed is a whole number ≥ 1 and ≤ 10'],
   [{}, { doubtPerSecond: 0 }, 'policy.doubtPerSecond', '0; allowed is a number > 0'],
   [{}, { needsRetryScope: 'all' as 'any' }, 'policy.needsRetryScope', '"all"'],
+  [{}, { dryRun: ['health.treshold'] }, 'policy.dryRun', 'the nearest is health.threshold'],
   [
     {},
     { dryRun: ['outcome.server_error'] },
@@ -213,3 +214,10 @@ test.for([
 ] as const)('the nearest name to %s among %j is "%s"', ([name, names, expected]) => {
   expect(nearest(name, names)).toBe(expected)
 })
+
+test.for(['health.threshold', 'temp.critical', 'xid', 'node.breaker'])(
+  'a dry run may be of %s, if it is a rule that judges',
+  (rule) => {
+    expect(refusal({}, { dryRun: [rule] }) === null).toBe(rule !== 'node.breaker')
+  },
+)

@@ -20,7 +20,7 @@ export const start: Command = {
   --data-dir FOLDER  dataDir (.health; HEALTH_DATA_DIR)
   --keep-runners     leave the runners running at the end, for the next gateway
 
-SIGTERM and SIGINT drain, a second one ends at once (130, 143); SIGHUP reads the configuration again.
+SIGTERM and SIGINT drain, a second one ends at once, runners too (130, 143); SIGHUP reads the configuration again.
 Exit codes: 0 ended as told; 1 usage or invalid configuration; 2 cannot listen; 3 data directory.
 `,
   async run(args, terminal) {
@@ -55,7 +55,11 @@ Exit codes: 0 ended as told; 1 usage or invalid configuration; 2 cannot listen; 
     // Listened to from the first moment: a signal during the start ends it as soon as it has come up.
     const unwatch = watchSignals(process, underNpm, () => performance.now(), {
       end: () => told.resolve(),
-      endNow: (code) => process.exit(code),
+      // Nobody would be left to end them, and a GPU stays taken for as long as its process lives.
+      endNow: (code) => {
+        running?.killRunners()
+        process.exit(code)
+      },
       reload: () =>
         void running?.reload().catch((error: unknown) => {
           log({
