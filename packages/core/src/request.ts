@@ -63,9 +63,11 @@ const guards = {
   noRetry: ({ context, event }) => context.record.noRetry && wishes(context, event),
   ceiling: ({ context, event }) =>
     context.record.attempts >= context.policy.maxAttempts && wishes(context, event),
-  poisoned: ({ context }) =>
+  // Whatever it ended before, an answer that nobody would ask for again is its answer.
+  poisoned: ({ context, event }) =>
     context.policy.poisonQuarantine &&
-    context.record.ended.length >= context.policy.poisonThreshold,
+    context.record.ended.length >= context.policy.poisonThreshold &&
+    wishes(context, event),
   headerForces: ({ context, event }) => forced(context, event) === true,
   headerForbids: ({ context, event }) => forced(context, event) === false,
   lost: ({ event }) => ended(event).outcome === 'gateway_lost',

@@ -327,6 +327,10 @@ test('retry.poison: the third different runner raises an alert; only with poison
       cause: 'retry.poison',
     }),
   ])
+  // A good answer is delivered, also when its runner asks to be ended by it.
+  const well = ready(2, { policy: { poisonQuarantine: true } })
+  well.end('healthy', 1, { headers: { stop: true }, ...queued(record) })
+  expect([well.orders('deliver').length, well.orders('reject')]).toEqual([1, []])
   // The same runner twice is one; one that somebody else ended is none.
   const same = ready(2)
   same.end('server_error', 1, queued({ ended: ['x-1', same.id(1)] }))
