@@ -1,8 +1,18 @@
 /**
  * What the channel tells: takes every observation and every change of a request, and publishes the objects that changed, exactly as `/v1`
- * gives them. It asks first whether anybody wants them, decides nothing and keeps nothing.
+ * gives them. It asks first whether anybody wants them, decides nothing and keeps nothing beyond the turn.
  */
-import { view, views, type Cancel, type Decision, type Observation } from '@health/core'
+import {
+  goneView,
+  view,
+  views,
+  type Cancel,
+  type Decision,
+  type GoneRunner,
+  type Observation,
+  type Register,
+  type RunnerView,
+} from '@health/core'
 import type { Channel, Topic } from '@health/realtime'
 import type { WatchedRequests } from './channel-queue.ts'
 import { decisionObject } from './fleet-route.ts'
@@ -55,20 +65,17 @@ export function snapshotOf(
 /** Publishes what changes, until it is cancelled. */
 export function feedChannel(gateway: Gateway, requests: WatchedRequests, channel: Channel): Cancel {
   const { fleet, clock, supervisor, queue } = gateway
+  const passing = new Passing(gateway, channel)
+  fleet.register = passing
   const stopObserving = supervisor.observe((observation) => {
     const { event, decisions } = observation
     const at = clock.wall(event.at)
-    if (channel.wants('runners')) {
-      for (const id of runnersOf(observation)) {
-        const runner = view(fleet, id)
-        if (runner !== null) channel.publish('runners', runner.app, runnerObject(clock, runner), at)
-      }
-    }
+    if (channel.wants('runners')) for (const id of runnersOf(observation)) passing.tell(id, at)
     if (channel.wants('decisions')) {
       for (const decision of decisions)
         channel.publish(
           'decisions',
-          appOf(gateway, decision, observation),
+          passing.appOf(decision) ?? appOf(gateway, decision, observation),
           decisionObject(gateway, decision),
           at,
         )
@@ -90,8 +97,61 @@ export function feedChannel(gateway: Gateway, requests: WatchedRequests, channel
     called: (entry) => channel.publish('requests', entry.app, requestObject(entry)),
   })
   return () => {
+    fleet.register = null
     stopObserving()
     stopListening()
+  }
+}
+
+/**
+ * Runners that come and go in this turn. One that begins in back-off is in no fact, order or decision, its step may be no observation at
+ * all; and when many go at once, the first of them are listed no more.
+ */
+class Passing implements Register {
+  readonly #gateway: Gateway
+  readonly #channel: Channel
+  readonly #untold = new Set<string>()
+  readonly #gone = new Map<string, RunnerView>()
+
+  constructor(gateway: Gateway, channel: Channel) {
+    this.#gateway = gateway
+    this.#channel = channel
+  }
+
+  began(id: string): void {
+    if (this.#channel.wants('runners')) this.#note(id)
+  }
+
+  ended(app: string, runner: GoneRunner): void {
+    if (!this.#channel.wants('runners') && !this.#channel.wants('decisions')) return
+    this.#note(runner.id)
+    this.#gone.set(runner.id, goneView(app, runner))
+  }
+
+  /** Tells how a runner is now. */
+  tell(id: string, at: number): void {
+    const { fleet, clock } = this.#gateway
+    this.#untold.delete(id)
+    const runner = this.#gone.get(id) ?? view(fleet, id)
+    if (runner !== null)
+      this.#channel.publish('runners', runner.app, runnerObject(clock, runner), at)
+  }
+
+  appOf({ subject }: Decision): string | null {
+    return (subject.kind === 'runner' && this.#gone.get(subject.id)?.app) || null
+  }
+
+  #note(id: string): void {
+    if (this.#untold.size + this.#gone.size === 0) queueMicrotask(() => this.#tellRest())
+    this.#untold.add(id)
+  }
+
+  /** Those that no observation was about. */
+  #tellRest(): void {
+    const at = this.#gateway.clock.wall()
+    if (this.#channel.wants('runners')) for (const id of this.#untold) this.tell(id, at)
+    this.#untold.clear()
+    this.#gone.clear()
   }
 }
 

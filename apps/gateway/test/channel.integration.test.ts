@@ -137,6 +137,18 @@ describe('an open gateway', () => {
     client.socket.terminate()
   })
 
+  test('a runner that waits for its start is told of, before anything happens to it', async () => {
+    const broken = await startGateway({
+      apps: { 'test/broken': app({ command: ['node', '-e', 'process.exit(1)'] }) },
+    })
+    const client = new Client(broken.url, '/v1/realtime')
+    await client.subscribe({ topics: ['runners'], apps: ['test/broken'] })
+    const { data } = await client.message(({ data }) => data?.substate === 'backoff')
+    expect(broken.runner(data.id)).toMatchObject({ app: 'test/broken', substate: 'backoff' })
+    client.socket.terminate()
+    await broken.close()
+  })
+
   test('over SSE the same, by Accept', async () => {
     const request = httpRequest(`${gateway.url}/v1/realtime?topics=runners&apps=test/echo`, {
       headers: { accept: 'text/event-stream' },

@@ -1,6 +1,9 @@
 // The inspector's page in a real browser against a started gateway: a fault is pressed, and the chart shows what becomes of the runner.
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
@@ -12,7 +15,7 @@ import {
   startQuickDemo,
   type Opened,
 } from './browser.ts'
-import type { GatewayProcess } from './gateway-process.ts'
+import { startGateway, type GatewayProcess } from './gateway-process.ts'
 import { run } from './terminal.ts'
 
 let browser: Browser | null = null
@@ -143,6 +146,38 @@ test('one that nobody knows is waited for, and says so', async (context) => {
   await page.close()
 })
 
+test.for([
+  ['no key', '', 'The gateway asks for a key.'],
+  ['a wrong one', 'nonsense', 'The gateway does not know this key.'],
+  ['one that may only call', 'call', 'This key may not look; a read or admin key may.'],
+] as const)(
+  'with %s it asks for one, and does not say that nobody answers',
+  async ([, key, words], context) => {
+    context.skip(browser === null, needsBrowser)
+    const folder = mkdtempSync(join(tmpdir(), 'health-inspect-'))
+    writeFileSync(join(folder, 'h.yaml'), 'auth: { keys: [call], readKeys: [look] }\napps: {}\n')
+    await using locked = startGateway(['--config', join(folder, 'h.yaml')], { folder })
+    const page = await browser!.newPage()
+    await page.addInitScript(`if (!sessionStorage.getItem('health-key')) sessionStorage.setItem('health-key', '${key}')
+    globalThis.said = new Set()
+    addEventListener('DOMContentLoaded', () => {
+      const status = document.querySelector('#status')
+      new MutationObserver(() => said.add(status.textContent)).observe(status, { childList: true, characterData: true, subtree: true })
+    })`)
+    await page.goto(`${await locked.url()}/inspect`)
+    await page.waitForSelector('#key-form:not([hidden])')
+    // It goes on asking: a key may have been added.
+    await page.waitForResponse((response) => response.url().endsWith('/v1/tokens'))
+    expect(await page.evaluate('[...said]')).toEqual([words])
+    await page.getByLabel(/key/).fill('look')
+    await page.getByRole('button', { name: 'Use key' }).click()
+    await page.waitForSelector('#status:text-is("Live")')
+    expect(await page.isVisible('#key-form')).toBe(false)
+    expect(page.url()).not.toContain('look')
+    await page.close()
+  },
+)
+
 test('a page elsewhere shows its own machines in it, through the package, and learns nothing of ours', async (context) => {
   context.skip(browser === null, needsBrowser)
   const url = await gateway!.url()
@@ -155,7 +190,7 @@ test('a page elsewhere shows its own machines in it, through the package, and le
       addEventListener('message', ({ data, source }) => {
         heard.push(data)
         source.postMessage(frame('@xstate.actor', { name: 'light', definition, snapshot: { status: 'active', value: 'red', context: { cars: 1 } } }), '*')
-        source.postMessage(frame('@xstate.snapshot', { event: { type: 'GO' }, snapshot: { status: 'active', value: 'green', context: { cars: 2 } } }), '*')
+        source.postMessage(frame('@xstate.snapshot', { event: { type: 'GO' }, snapshot: { status: 'done', value: 'green', context: { cars: 2 } } }), '*')
       })
       document.querySelector('button').onclick = () => open(${JSON.stringify(`${url}/inspect`)}, 'xstateinspector')
     </script>`)
@@ -168,6 +203,8 @@ test('a page elsewhere shows its own machines in it, through the package, and le
     await opened.waitForSelector(lit('green'))
     expect(await opened.textContent('#chart-title')).toBe('x:0')
     expect(await opened.textContent('#context')).toBe('cars2')
+    // The list says what became of it, as the chart does.
+    expect(await opened.textContent('#machines small')).toBe('machine · done, over')
     expect(await page.evaluate('heard')).toEqual([{ type: '@statelyai.connected' }])
     expect(await opened.textContent('#machines')).not.toContain('demo/echo')
     await opened.close()

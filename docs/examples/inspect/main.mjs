@@ -1,4 +1,4 @@
-/** Serves the example: a page with three buttons, the frames of the fleet, and the modules that the page imports. Run it: node main.mjs */
+/** Serves the example: a page with three buttons, the frames of the fleet, and the modules that the page imports. Run it: npm run example -- inspect */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { imports, moduleOf } from './module.mjs'

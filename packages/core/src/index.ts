@@ -41,6 +41,7 @@ export {
   apps,
   appView,
   type AppView,
+  goneView,
   openOrders,
   policyOf,
   processes,
@@ -48,6 +49,7 @@ export {
   startPending,
   view,
   views,
+  whyUnserved,
 } from './view.ts'
 export { restore, snapshot } from './snapshot.ts'
 export { beginSnapshot, type SnapshotWriter } from './snapshot-writer.ts'
@@ -169,4 +171,4 @@ export { type Change, moves, type Moves, readChange } from './whatif-change.ts'
 export type { Ending } from './shadow.ts'
 export { type Rule, type RuleName, rules } from './rule.ts'
 export { type CommandShape, commandShapes } from './command-shape.ts'
-export { type EscalationEvidence, takeEvidence } from './state.ts'
+export { type EscalationEvidence, type GoneRunner, type Register, takeEvidence } from './state.ts'

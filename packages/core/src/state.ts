@@ -239,6 +239,7 @@ export class Fleet {
   event: HealthEvent | null = null
   /** An incremental snapshot wants to see what changes before it does. */
   keeper: Keeper | null = null
+  /** Whoever tells others of runners wants to hear of those that come and go. */
   register: Register | null = null
   /** A what-if listens to what each runner's machine is told, before it moves. */
   onTell: ((runner: RunnerRecord, verdict: Verdict) => void) | null = null

@@ -1,5 +1,5 @@
 // A WebSocket to the gateway that comes back after a loss. With a key it asks for a token first; the key itself is in no address.
-import { ask, KeyWanted } from './gateway.js'
+import { ask, checkKey, KeyWanted } from './gateway.js'
 
 const FIRST_MS = 300
 const MOST_MS = 10_000
@@ -8,24 +8,27 @@ const UNAUTHORIZED = 4401
 const TOKEN_SECONDS = 600
 
 async function token() {
-  const { status, value } = await ask('v1/tokens', {
+  const answer = await ask('v1/tokens', {
     method: 'POST',
     body: { scope: 'read', seconds: TOKEN_SECONDS },
   })
-  if (status === 401 || status === 403) throw new KeyWanted(value?.message ?? 'A key is needed.')
-  if (typeof value?.token !== 'string') throw new Error('no token')
-  return value.token
+  checkKey(answer)
+  if (typeof answer.value?.token !== 'string') throw new Error('no token')
+  return answer.value.token
 }
 
-/** Connects to `path`; `heard` gets each message as an object, `opened` the way to say something. Answers how to end it and how to try at once. */
+/**
+ * Connects to `path`; `heard` gets each message as an object, `opened` the way to say something, `changed` one of `open`, `lost` and `key`:
+ * it answers, but not to this key. Answers how to end it and how to try at once.
+ */
 export function connect(path, { opened = () => {}, heard, changed }) {
   let socket = null
   let failures = 0
   let timer = 0
   let over = false
-  const again = () => {
+  const again = (state, reason) => {
     if (over) return
-    changed('lost')
+    changed(state, reason)
     timer = setTimeout(begin, Math.min(MOST_MS, FIRST_MS * 2 ** failures++))
   }
   const begin = async () => {
@@ -33,8 +36,7 @@ export function connect(path, { opened = () => {}, heard, changed }) {
     try {
       secret = await token()
     } catch (error) {
-      if (error instanceof KeyWanted) changed('key', error.message)
-      return again()
+      return error instanceof KeyWanted ? again('key', error.message) : again('lost')
     }
     if (over) return
     const address = new URL(path, document.baseURI)
@@ -55,8 +57,8 @@ export function connect(path, { opened = () => {}, heard, changed }) {
       if (mine !== socket) return
       // Nothing is wrong: the token is over.
       if (code === UNAUTHORIZED && welcome) return void begin()
-      if (code === UNAUTHORIZED) changed('key', reason)
-      again()
+      if (code === UNAUTHORIZED) again('key', reason)
+      else again('lost')
     })
   }
   void begin()

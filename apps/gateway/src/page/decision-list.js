@@ -5,33 +5,52 @@ import { read } from './gateway.js'
 const KEEP = 100
 /** Pages read in one go; a gateway with a longer history is caught up with over the next seconds. */
 const MAX_PAGES = 20
-let since = 0
 let kept = []
 
 let reading = null
+let more = false
 
-/** Reads what came since the last call; one reading at a time. */
+const newest = () => kept.at(-1)?.seq ?? 0
+/** Numbers begin anew with a data directory: only a moment beside it tells a decision from another. */
+const keyOf = ({ seq, at }) => `${seq} ${at}`
+
+/** Reads what came since the last call; one reading at a time, and once more for who came meanwhile. */
 export function readDecisions() {
-  reading ??= readPages().finally(() => {
+  more = true
+  reading ??= readAll().finally(() => {
     reading = null
   })
   return reading
 }
 
+async function readAll() {
+  while (more) {
+    more = false
+    await readPages()
+  }
+}
+
 async function readPages() {
   for (let page = 0; page < MAX_PAGES; page++) {
+    // From the one that is known: a gateway that tells another one, or none, has begun a new history.
+    const since = Math.max(0, newest() - 1)
     const { decisions, next } = await read(`v1/decisions?since=${since}&limit=1000`)
-    if (decisions.length > 0) since = decisions.at(-1).seq
-    kept = [...kept, ...decisions].slice(-KEEP)
-    if (next === null || decisions.length === 0) break
+    const known = kept.at(-1)
+    const begunAnew =
+      known !== undefined && (decisions.length === 0 || keyOf(decisions[0]) !== keyOf(known))
+    if (begunAnew) {
+      kept = []
+      continue
+    }
+    kept = [...kept, ...decisions.slice(known === undefined ? 0 : 1)].slice(-KEEP)
+    if (next === null) break
   }
 }
 
 /** Keeps one that was just told. False when there are others before it that must be read. */
 export function keepDecision(decision) {
-  if (reading !== null || decision.seq > since + 1) return false
-  if (decision.seq <= since) return true
-  since = decision.seq
+  if (reading !== null || decision.seq > newest() + 1) return false
+  if (decision.seq <= newest()) return true
   kept = [...kept, decision].slice(-KEEP)
   return true
 }
@@ -91,11 +110,5 @@ function makeItem(decision) {
 }
 
 export function drawDecisions() {
-  follow(
-    document.querySelector('#decisions'),
-    kept.toReversed(),
-    (decision) => decision.seq,
-    makeItem,
-    () => {},
-  )
+  follow(document.querySelector('#decisions'), kept.toReversed(), keyOf, makeItem, () => {})
 }

@@ -79,9 +79,11 @@ function updateRow(row, runner, threshold, now) {
   )
 }
 
+/** Sick ones are what one looks for, ended ones are over. */
+const rank = { suspect: 0, starting: 1, ready: 1, terminated: 2 }
+
 /** Ended runners stay for a minute, so that one can see what became of them. */
 export function drawRunners(runners, apps, now) {
-  const rank = { suspect: 0, starting: 1, ready: 1, terminated: 2 }
   const shown = runners
     .filter(
       (runner) =>
@@ -89,7 +91,7 @@ export function drawRunners(runners, apps, now) {
     )
     .sort(
       (a, b) =>
-        (rank[a.state] === 2) - (rank[b.state] === 2) ||
+        rank[a.state] - rank[b.state] ||
         a.app.localeCompare(b.app) ||
         String(b.startedAt).localeCompare(String(a.startedAt)),
     )

@@ -33,10 +33,25 @@ export async function ask(path, { method = 'GET', body, timeoutMs = TIMEOUT_MS }
   return { status: response.status, headers: response.headers, value }
 }
 
+/** Throws KeyWanted for an answer of 401 or 403, with what to do. */
+export function checkKey({ status, value }) {
+  if (status === 401)
+    throw new KeyWanted(
+      key === '' ? 'The gateway asks for a key.' : 'The gateway does not know this key.',
+    )
+  if (status === 403)
+    throw new KeyWanted(
+      key === ''
+        ? (value?.message ?? 'The gateway asks for a key.')
+        : 'This key may not look; a read or admin key may.',
+    )
+}
+
 /** Reads one of the fleet's objects; throws KeyWanted on 401 and 403. */
 export async function read(path) {
-  const { status, value } = await ask(path)
-  if (status === 401 || status === 403) throw new KeyWanted(value?.message ?? 'A key is needed.')
+  const answer = await ask(path)
+  checkKey(answer)
+  const { status, value } = answer
   if (status !== 200 || value === null)
     throw new Error(value?.message ?? `The gateway answered ${status}.`)
   return value

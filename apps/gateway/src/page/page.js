@@ -13,12 +13,16 @@ const DRAW_MS = 100
 const KEEP_MS = 120_000
 const status = document.querySelector('#status')
 const form = document.querySelector('#key-form')
+const main = document.querySelector('main')
 const runners = new Map()
 const told = new Map()
 let apps = []
 let live = false
 let looking = false
 let drawing = 0
+/** When the gateway last answered, and whether it still does: what is shown is from then. */
+let answeredAt = null
+let lost = false
 
 /** Asks for everything. What is told meanwhile is newer than the answer. */
 async function look() {
@@ -46,7 +50,7 @@ function take(asked, found) {
 function draw() {
   clearTimeout(drawing)
   drawing = 0
-  if (document.hidden) return
+  if (document.hidden || lost) return
   drawApps(apps)
   drawFaults(apps)
   const now = Date.now()
@@ -59,8 +63,26 @@ function draw() {
     status,
     `${count} runner${count === 1 ? '' : 's'} of ${apps.length} app${apps.length === 1 ? '' : 's'}`,
   )
+}
+
+/** It answers: what is drawn from now on is so. */
+function answered() {
+  answeredAt = new Date()
+  lost = false
   status.classList.remove('lost')
+  main.classList.remove('stale')
   form.hidden = true
+}
+
+/** It does not answer, or not to this key: what is shown stays, and says from when it is. */
+function unanswered(error) {
+  lost = true
+  const asks = error instanceof KeyWanted
+  const since = answeredAt === null ? '' : ` since ${answeredAt.toLocaleTimeString()}`
+  setText(status, asks ? error.message : `The gateway does not answer${since}; trying again.`)
+  status.classList.add('lost')
+  main.classList.add('stale')
+  form.hidden = !asks
 }
 
 /** With a channel only the apps' counters are asked for; they are in no event. */
@@ -69,14 +91,10 @@ async function loop() {
     try {
       if (live) apps = (await read('v1/apps')).apps
       else await look()
+      answered()
       draw()
     } catch (error) {
-      form.hidden = !(error instanceof KeyWanted)
-      setText(
-        status,
-        error instanceof KeyWanted ? error.message : 'The gateway does not answer; trying again.',
-      )
-      status.classList.add('lost')
+      unanswered(error)
     }
   }
   setTimeout(loop, EVERY_MS)
@@ -90,6 +108,7 @@ const channel = connect('v1/realtime', {
       look().then(
         () => {
           live = true
+          answered()
           draw()
         },
         () => {},

@@ -75,6 +75,8 @@ const stepOf = ({ createdAt, event, snapshot }) => ({
   context: snapshot?.context ?? null,
 })
 
+const statusOf = ({ snapshot }) => String(snapshot?.status ?? '')
+
 /** The machine that the address names: `#kind/id`, or `#id` alone. */
 function wanted() {
   const name = decodeURI(location.hash.slice(1))
@@ -109,13 +111,15 @@ function followOpener() {
     if (frame.type === '@xstate.actor') {
       if (strangers.size >= MOST_STRANGERS || typeof frame.definition !== 'string') return
       const steps = [stepOf({ ...frame, event: undefined })]
-      strangers.set(session, { definition: frame.definition, steps })
-      list.meet(session, String(frame.name ?? session), String(frame.snapshot?.status ?? ''))
+      const name = String(frame.name ?? session)
+      strangers.set(session, { definition: frame.definition, steps, name })
+      list.meet(session, name, statusOf(frame))
       if (current === null) choose(session)
     } else if (frame.type === '@xstate.snapshot') {
       const stranger = strangers.get(session)
       if (stranger === undefined) return
       stranger.steps = [...stranger.steps, stepOf(frame)].slice(-500)
+      list.meet(session, stranger.name, statusOf(frame))
       if (session === current) viewer.push(stepOf(frame))
     }
   })

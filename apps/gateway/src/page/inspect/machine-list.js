@@ -84,15 +84,16 @@ export function createMachineList(chosen) {
       } else if (message.type === 'event') take[message.topic]?.(message.data)
       draw()
     },
-    /** Takes a machine that introduced itself by a frame. */
+    /** Takes a machine that introduced itself by a frame, and its `status` whenever another frame tells it. */
     meet(session, name, state) {
+      if (machines.get(session)?.state === state) return
       machines.set(session, {
         key: session,
         kind: 'machine',
         id: name,
         about: '',
         state,
-        endedAt: null,
+        endedAt: state === 'active' || state === '' ? null : Date.now(),
       })
       draw()
     },
