@@ -17,8 +17,7 @@ import { settleRequest } from './request.ts'
 import { countFailedStarts, grantStarts, owe, proveStart, watchStable } from './start.ts'
 import { AppRecord, Fleet, RunnerRecord } from './state.ts'
 import { armApp, give, push, touch } from './give.ts'
-import { govern, tell } from './tell.ts'
-import type { Verdict } from './runner.ts'
+import { expire, govern } from './tell.ts'
 import { applyRunnerFact, subjectOf, told, tryAgain, voidFlights } from './verdict.ts'
 import { traits } from './word.ts'
 import { adopt, configure, drainAll, merged, prepare } from './configure.ts'
@@ -319,12 +318,7 @@ function deadlineDue(fleet: Fleet): void {
     fleet.dirty.add(owner)
   } else if (owner instanceof RunnerRecord) {
     if (owner.configuration.word === 'backoff') owe(fleet, owner)
-    else if (owner.configuration.after !== null)
-      tell(fleet, owner, {
-        type: owner.configuration.after,
-        at: fleet.now,
-        seq: 0,
-      } as unknown as Verdict)
+    else expire(fleet, owner)
   }
 }
 

@@ -8,7 +8,7 @@ import { countProbe } from './guard.ts'
 import type { Asked } from './runner.ts'
 import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
 import { count, give, push, touch } from './give.ts'
-import { tell } from './tell.ts'
+import { expire, tell } from './tell.ts'
 import { toldWord, traits } from './word.ts'
 
 /** How often a port is tried while a runner sets up, in ms. */
@@ -224,7 +224,7 @@ function fumbled(fleet: Fleet, runner: RunnerRecord, kind: ProbeKind): void {
   if (kind !== 'tcp') return launch(fleet, runner, 'tcp')
   runner.wanted = runner.context.asked
   // Nobody is left to wait for: the runner takes work again, as when the wait for its work was too long.
-  if (traits(runner.configuration).paused) fleet.deadlines.set(runner.slot, fleet.now)
+  if (traits(runner.configuration).paused) expire(fleet, runner)
   else fleet.rare.set(runner.slot * 3 + 1, fleet.now + runner.app.policy.suspectIntervalMs)
 }
 

@@ -136,6 +136,14 @@ export function tell(
   }
 }
 
+/** The time of its state is over: its deadline passed, or nothing is left to wait for. */
+export function expire(fleet: Fleet, runner: RunnerRecord): void {
+  const { after } = runner.configuration
+  fleet.deadlines.clear(runner.slot)
+  if (after !== null)
+    tell(fleet, runner, { type: after, at: fleet.now, seq: 0 } as unknown as Verdict)
+}
+
 function groundOf(
   fleet: Fleet,
   runner: RunnerRecord,

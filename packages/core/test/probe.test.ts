@@ -469,7 +469,6 @@ test('an exclusive check that only our own errors answer does not keep the runne
   stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
   stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
   for (let n = 0; n < 8; n++) stage.answer('probe.errored')
-  stage.wait(0)
   expect(stage.said()).toEqual(['verifying+paused → verifying health.exclusive_wait'])
 })
 

@@ -67,14 +67,16 @@ test.for(worlds)(
 )
 
 test.for(worlds)(
-  '$climate, seed $seed: every other ending says that no number would have changed it',
+  '$climate, seed $seed: every other ending says that no number would have changed it, or which limit it came to',
   ({ climate, seed }) => {
     const world = worldOf(climate, seed)
     for (const decision of endings(world).filter((each) => !counted(each))) {
       const explained = explainAt(world, decision)
       expect(explained.decision).toBe(decision)
       expect(explained.counterfactual).toBeNull()
-      expect(explained.chain.at(-1)!.text).toMatch(/^no policy number would have changed this/)
+      expect(explained.chain.at(-1)!.text).toMatch(
+        /^no policy number would have changed this|^(startupTimeoutSeconds|requestTimeoutSeconds|keepAliveSeconds|maxConcurrency) decided it/,
+      )
     }
   },
 )
