@@ -128,9 +128,24 @@ async function explained(
   const errors = kind === 'runner' ? gateway.fleet.nodes.errorsOf(id) : []
   const beside = await history.events(errors.map(({ seq }) => seq))
   const found = explain({ events, decisions, beside }, { kind, id })
-  if (found === null)
-    return refuse(404, `${kind}_not_found`, `Nothing was decided about ${kind} ${id} yet.`)
+  if (found === null) return refuse(404, `${kind}_not_found`, undecided(gateway, kind, id))
   return told(gateway, found)
+}
+
+/** What is said of somebody about whom nothing was decided: of a runner that waits for its start, what it waits for. */
+function undecided({ fleet, clock }: Gateway, kind: string, id: string): string {
+  const runner = kind === 'runner' ? view(fleet, id) : null
+  const app = runner === null ? undefined : fleet.apps.get(runner.app)
+  if (runner?.substate !== 'backoff' || app === undefined)
+    return `Nothing was decided about ${kind} ${id} yet.`
+  const before = runner.replaces ?? app.gone.at(-1)?.id ?? null
+  const why =
+    app.broken !== null
+      ? `no runner of ${app.id} can start: ${app.broken}`
+      : app.fails > 0
+        ? `the last ${app.fails} starts of ${app.id} failed${app.nextStartAt > fleet.now ? `, the next may begin at ${isoOf(clock.wall(app.nextStartAt))}` : ''}`
+        : 'it waits for its turn, or for room on a node'
+  return `Runner ${id} has not begun: ${why}.${before === null ? '' : ` Ask why ${before} ended.`}`
 }
 
 /** An explanation with dates, and the nearest policy where the journal can prove one. */

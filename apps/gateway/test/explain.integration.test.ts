@@ -20,6 +20,8 @@ beforeAll(async () => {
     apps: {
       'test/echo': app({ policy: { maxAttempts: 2 } }),
       'test/ten': app({}),
+      // It ends before its port opens, each time.
+      'test/never': app({ command: ['false'] }),
       // Its check fails from the beginning, and the guard lets nobody go.
       'test/held': app({
         startupTimeoutSeconds: 2,
@@ -86,6 +88,22 @@ test('a termination that a guard withheld: what the guard said, and the number o
   expect(screen.slice(0, 3)).toContain('not enforced, because of guard.cap')
   expect(screen.join(' ').replace(/ +/g, ' ')).toContain(
     '1 place of the app would be out and 0 may be (capPercent, capMin)',
+  )
+})
+
+test('a runner that waits for its start: what it waits for, and whom to ask about instead', async () => {
+  const waiting = await gateway.until(
+    () =>
+      [...views(gateway.supervisor.fleet)].find(
+        (each) => each.app === 'test/never' && each.substate === 'backoff',
+      ) ?? null,
+  )
+  const said = await run(['explain', waiting.id], { env: { HEALTH_URL: gateway.url } })
+  expect([said.code, said.out]).toEqual([5, ''])
+  expect(said.err).toMatch(
+    new RegExp(
+      `Runner ${waiting.id} has not begun: the last \\d+ starts of test/never failed, the next may begin at \\d{4}-.*Z\\. Ask why never-\\S+ ended\\.`,
+    ),
   )
 })
 

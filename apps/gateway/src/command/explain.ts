@@ -36,15 +36,19 @@ ID is a runner's, a request's or a node's. It shows what led to the last decisio
 
 /** Asks for a runner, then a request, then a node: an id is of one kind only. */
 async function find(client: GatewayClient, id: string): Promise<Item> {
+  let known: string | null = null
   for (const kind of ['runners', 'requests', 'nodes']) {
     try {
       return await client.get(`/v1/${kind}/${encodeURIComponent(id)}/explain`)
     } catch (error) {
       if (!(error instanceof NotFound)) throw error
+      // There is one, and nothing was decided about it: what is said of it is the answer.
+      if (!error.message.startsWith('There is no ')) known ??= error.message
     }
   }
   throw new NotFound(
-    `Nothing is known of "${plain(id)}": no runner, request or node has this id, or no decision was taken about it.`,
+    known ??
+      `Nothing is known of "${plain(id)}": no runner, request or node has this id, or no decision was taken about it.`,
   )
 }
 
@@ -105,7 +109,8 @@ function print(terminal: Terminal, answer: Item): void {
   terminal.out(`${lines.join('\n')}\n`)
 }
 
-const NEVER = /^no (single )?policy number would have changed this/
+/** How a chain ends that knows of no other number. */
+const NEVER = /^no (single )?policy number would have changed this|^\w+ decided it: /
 
 /** What would have changed it; that nothing would; or that nothing could be proved, which is not the same. */
 function whatElse(answer: Item, chain: readonly Item[]): string {
