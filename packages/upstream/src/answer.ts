@@ -17,8 +17,8 @@ export interface AnswerSink {
 /** What a feeding came to: more is needed, it stopped because it was asked to, the answer is whole, or it is none. */
 export type Progress = 'more' | 'stopped' | 'whole' | 'malformed' | 'too_large'
 
-/** Interim answers before the final one; more say nothing but delay. */
-const MAX_INTERIM = 64
+/** Interim answers before the final one: a sign of life every second through three hours. More are no answer. */
+const MAX_INTERIM = 10_000
 /** Up to this many bytes are looked at as text at once. Below HEAD_BYTES: no head in them is too large. */
 const TEXT_BYTES = 8192
 const HEAD_END = '\r\n\r\n'

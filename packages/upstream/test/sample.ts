@@ -143,6 +143,12 @@ const good: readonly Sample[] = [
     body: 'ok',
   },
   {
+    name: 'a sign of life a hundred times',
+    bytes: `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)}${ok('Content-Length: 2\r\n', 'ok')}`,
+    expected: 'whole',
+    body: 'ok',
+  },
+  {
     name: '102 and 103 first',
     bytes: `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n${ok('Content-Length: 2\r\n', 'ok')}`,
     expected: 'whole',
@@ -300,7 +306,7 @@ const starts: Readonly<Record<string, string>> = {
   'a control character in the reason': 'HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nok',
   'a request': 'GET / HTTP/1.1\r\nhost: x\r\n\r\n',
   'a switch of protocols': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n',
-  'interim answers without end': 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(65),
+  'interim answers without end': 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(10_001),
 }
 const bodies: Readonly<Record<string, string>> = {
   'no size': '\r\nok\r\n0\r\n\r\n',
