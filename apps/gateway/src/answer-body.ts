@@ -33,19 +33,28 @@ export class AnswerBody {
   take(): Uint8Array {
     const [only] = this.#pieces
     if (this.#pieces.length === 1 && only !== undefined) return only
-    const whole = Buffer.concat(this.#pieces)
-    this.#giveBack()
+    // Filled to its last byte: what is kept is as long as was counted, and nothing is kept of what is too large.
+    const whole = Buffer.allocUnsafeSlow(this.tooLarge ? 0 : this.#bytes)
+    let at = 0
+    this.#giveBack((piece) => {
+      whole.set(piece, at)
+      at += piece.byteLength
+    })
     return whole
   }
 
-  #giveBack(): void {
+  /** One after the other, so that a large body is there twice for no longer than it must. */
+  #giveBack(read: (piece: Uint8Array) => void = () => {}): void {
     const pieces = this.#pieces
     this.#pieces = []
-    // A client's parser may be just in the newest one.
-    pieces.pop()
-    for (const { buffer, byteLength } of pieces)
-      if (byteLength >= OWN_BYTES && buffer.byteLength === byteLength && isOwned(buffer))
-        buffer.transfer(0)
+    const newest = pieces.at(-1)
+    for (const piece of pieces) {
+      read(piece)
+      const { buffer, byteLength } = piece
+      // A client's parser may be just in the newest one.
+      if (piece !== newest && byteLength >= OWN_BYTES && buffer.byteLength === byteLength)
+        if (isOwned(buffer)) buffer.transfer(0)
+    }
   }
 }
 

@@ -19,8 +19,12 @@ function descriptors(): number {
 const CONNECTIONS = Math.min(10_000, Math.floor((descriptors() * 2) / 3) - 500)
 const MB = 1_048_576
 const RUNNER_LOG_BYTES = 4 * MB
-/** What the gateway may need above what it needs at rest, in MB: one stored answer (64), a stream's buffers, 10 000 sockets. */
-const MORE_MB = 250
+/**
+ * What the gateway may need above what it needs at rest, in MB, since all of this may come together: 10 000 sockets (13.5 KB each,
+ * measured), one stored answer while its pieces become a whole (twice 64), and 35 for the buffers of streams and what the collector has
+ * not taken yet.
+ */
+const MORE_MB = 135 + 2 * 64 + 35
 
 let scene: Scene
 let gateway: Actor
