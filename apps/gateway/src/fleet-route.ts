@@ -13,13 +13,14 @@ import {
   type Recording,
   view,
   views,
+  runnerStates,
+  runnerWords,
 } from '@health/core'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { CallEntry } from './call-log.ts'
 import { refuse } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { policyRoutes } from './policy-route.ts'
-import { runnerWords } from './runner-word.ts'
 import { appObject, isoOf, nodeObject, nodeObjects, requestObject, runnerObject } from './wire.ts'
 
 /** Most objects of one answer. */
@@ -41,7 +42,7 @@ export function fleetRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.get('/v1/runners', read, async (request) => {
     const query = new Query(request)
-    const states = query.words('state', runnerWords)
+    const states = query.words('state', [...runnerStates, ...runnerWords])
     const app = query.text('app')
     const limit = query.whole('limit', PAGE, { least: 1, most: PAGE })
     const from = query.whole('cursor', 0)

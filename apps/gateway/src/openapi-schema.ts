@@ -14,6 +14,8 @@ import {
   retryConditions,
   throttleBits,
   tunables,
+  runnerStates,
+  runnerWords,
 } from '@health/core'
 import {
   count,
@@ -32,7 +34,6 @@ import {
   type Schema,
   text,
 } from './json-schema.ts'
-import { runnerStates, substatePattern } from './runner-word.ts'
 
 const deviceKinds: Readonly<Record<string, Schema>> = {
   text: { type: 'string', minLength: 1, maxLength: 200 },
@@ -132,7 +133,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     app: text,
     incarnation: count,
     state: oneOf(runnerStates),
-    substate: { type: 'string', pattern: substatePattern },
+    substate: oneOf(runnerWords),
     falState: oneOf([
       'PENDING',
       'SETUP',

@@ -51,6 +51,7 @@ export {
   views,
   whyUnserved,
 } from './view.ts'
+export { runnerStates, runnerWords } from './word.ts'
 export { restore, snapshot } from './snapshot.ts'
 export { beginSnapshot, type SnapshotWriter } from './snapshot-writer.ts'
 export { type Snapshot } from './snapshot-row.ts'

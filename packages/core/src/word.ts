@@ -65,6 +65,14 @@ export function wordOf(configuration: Configuration, inFlight: number): string {
   return ready ? (inFlight > 0 ? 'busy' : 'idle') + word.slice(5) : word
 }
 
+/** States, as `state` has them. */
+export const runnerStates = ['starting', 'ready', 'suspect', 'terminated'] as const
+
+/** Every word that people read, as `substate` has them, in the order of the chart. */
+export const runnerWords: readonly string[] = runnerTable.configurations.flatMap(
+  (configuration) => [...new Set([0, 1].map((inFlight) => wordOf(configuration, inFlight)))],
+)
+
 /** The word of a runner by the last told gauge, which a replay knows too. */
 export const toldWord = (runner: RunnerRecord): string =>
   wordOf(runner.configuration, runner.counted)
