@@ -8,6 +8,7 @@ import { answerRaw, type Refusal } from './error-answer.ts'
 import type { Lanes } from './lane.ts'
 import { corsHead } from './response-head.ts'
 import { watchStall } from './stall-watch.ts'
+import { atTurnEnd } from './turn.ts'
 
 /** What a caller gets whose body does not come. */
 export const bodyStalled: Refusal = {
@@ -23,16 +24,8 @@ export interface Awaiting {
   watchBody(): void
 }
 
-/** Most bodies are here before this turn of the loop ends: only the others are worth a watch. */
-const young: Awaiting[] = []
-
-/** Has a body watched that does not come with its head. */
-export function watchSoon(one: Awaiting): void {
-  if (young.push(one) > 1) return
-  setImmediate(() => {
-    for (const awaiting of young.splice(0)) awaiting.watchBody()
-  })
-}
+/** Has a body watched that does not come with its head. Most are here before this turn of the loop ends: only the others are worth a watch. */
+export const watchSoon = atTurnEnd<Awaiting>((one) => one.watchBody())
 
 /** Watches the bodies of an app's requests. */
 export function readBodies(app: FastifyInstance, lanes: Lanes): void {

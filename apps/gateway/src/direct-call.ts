@@ -14,6 +14,7 @@ import type { Wait } from './lane.ts'
 import type { Line, Waiter } from './line.ts'
 import { watchStall } from './stall-watch.ts'
 import { corsHead, forwardHead, type RunnerHead } from './response-head.ts'
+import { atTurnEnd } from './turn.ts'
 
 /** What a call is, read from its head. */
 export interface CallHead {
@@ -33,6 +34,9 @@ export interface CallHead {
 /** Up to this many bytes the first piece of an answer is written as text. */
 const TEXT_BYTES = 8192
 
+/** Written one after the other, answers find whoever hears them awake: see `connection.ts` of `@health/upstream`. */
+const answerSoon = atTurnEnd<DirectCall>((call) => call.writeAnswer())
+
 /** A direct call on its way. */
 export class DirectCall implements Waiter, Sink {
   readonly hint: string | null
@@ -46,10 +50,14 @@ export class DirectCall implements Waiter, Sink {
   readonly #socket: IncomingMessage['socket']
   #attempt: Attempt | null = null
   #body: Readable | null = null
+  /** A short body that came with its head; null: there is a stream, or nothing. */
+  readonly #early: Buffer | null
   #waiting: Wait | null = null
   #stall: Wait | null = null
   #paused = false
   #begun = false
+  /** A short answer that is here as a whole. */
+  #text: string | null = null
   #length = -1
   #served = ''
 
@@ -59,12 +67,14 @@ export class DirectCall implements Waiter, Sink {
     request: IncomingMessage,
     response: ServerResponse,
     head: CallHead,
+    early: Buffer | null = null,
   ) {
     this.#gateway = gateway
     this.#line = line
     this.#request = request
     this.#response = response
     this.#head = head
+    this.#early = early
     this.#submitted = gateway.clock.now()
     this.#cors = corsHead(request.headers.origin)
     // Whoever destroys the body stream takes its socket away; ours is kept to see whether the caller is still there.
@@ -92,7 +102,7 @@ export class DirectCall implements Waiter, Sink {
     const runner = this.#gateway.routes.of(handle)
     this.#served = runner.id
     const request = this.#request
-    if (hasBody(request)) {
+    if (this.#early === null && hasBody(request)) {
       this.#body = limitBody(request, this.#gateway.config().limits.bodyBytes)
       watchSoon(this)
     }
@@ -115,7 +125,7 @@ export class DirectCall implements Waiter, Sink {
           method: request.method ?? 'GET',
           path: this.#head.path,
           headers,
-          body: this.#body,
+          body: this.#early ?? this.#body,
         },
         caller: this,
       },
@@ -183,13 +193,19 @@ export class DirectCall implements Waiter, Sink {
     }
     const text = Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
     if (!whole) return response.write(text, 'latin1')
-    response.end(text, 'latin1')
+    this.whole(text)
     return true
   }
 
   whole(text: string): void {
     this.#begun = true
-    this.#response.end(text, 'latin1')
+    this.#text = text
+    answerSoon(this)
+  }
+
+  /** Writes an answer that is here as a whole. */
+  writeAnswer(): void {
+    if (!this.#response.destroyed) this.#response.end(this.#text, 'latin1')
   }
 
   settled(end: Settlement): void {
@@ -197,7 +213,7 @@ export class DirectCall implements Waiter, Sink {
     this.#stall = null
     const response = this.#response
     const status = end.whole ? end.status! : end.instead.status
-    if (!response.writableEnded) {
+    if (!response.writableEnded && this.#text === null) {
       if (end.whole) response.end()
       else if (this.#body?.errored instanceof BodyTooLarge) this.#answer(bodyTooLarge)
       else if (response.headersSent) response.destroy()

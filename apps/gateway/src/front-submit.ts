@@ -12,9 +12,6 @@ import { answerHead, corsHead } from './response-head.ts'
 import { watchStall } from './stall-watch.ts'
 import { submit, type SubmitCall } from './submit.ts'
 
-/** Longest body that is read here, in bytes: as much as comes in one or two pieces. */
-export const SHORT_BYTES = 65_536
-
 /** Answers the refusal for an error, and logs those that are nobody's fault but ours. */
 export type Failed = (id: string, error: unknown) => Refusal
 
@@ -42,8 +39,12 @@ export class FrontSubmit {
     this.#failed = failed
   }
 
-  /** Begins to read. */
-  read(): void {
+  /** Reads what is not here yet; `body` is what came with the head, when that is all of it. */
+  read(body: Buffer | null): void {
+    if (body !== null) {
+      this.#body = body
+      return void this.#submit()
+    }
     const { request } = this.#call
     request.on('data', (piece: Buffer) => {
       this.#body = this.#body === null ? piece : Buffer.concat([this.#body, piece])

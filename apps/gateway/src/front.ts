@@ -9,7 +9,8 @@ import { DirectCall } from './direct-call.ts'
 import type { Gateway } from './gateway.ts'
 import type { Linger } from './linger.ts'
 import { requestId } from './request-id.ts'
-import { FrontSubmit, SHORT_BYTES, type Failed } from './front-submit.ts'
+import { SHORT_BYTES, takeShort } from './early-body.ts'
+import { FrontSubmit, type Failed } from './front-submit.ts'
 import { isStream, parseTarget, rewrite } from './target.ts'
 
 const RUN = '/run/'
@@ -70,18 +71,23 @@ export function createFront(
       proto: 'http',
     }
     if (submits) {
-      new FrontSubmit(gateway, { ...call, request, target }, response, linger, failed).read()
+      const submit = new FrontSubmit(
+        gateway,
+        { ...call, request, target },
+        response,
+        linger,
+        failed,
+      )
+      takeShort(request, (body) => submit.read(body))
       return true
     }
     if (whyUnserved(fleet, target.app) !== null) return false
     linger(request, response)
     const mode = isStream(target.path) ? 'stream' : 'run'
-    new DirectCall(gateway, line, request, response, {
-      ...call,
-      path: target.path,
-      mode,
-      startLimitMs: null,
-    }).enter()
+    const head = { ...call, path: target.path, mode, startLimitMs: null } as const
+    takeShort(request, (body) =>
+      new DirectCall(gateway, line, request, response, head, body).enter(),
+    )
     return true
   }
 }

@@ -23,6 +23,7 @@ import {
   refusalOf,
   type Refusal,
 } from './error-answer.ts'
+import { Incoming } from './early-body.ts'
 import { createExitWatch } from './exit-watch.ts'
 import { fleetRoutes } from './fleet-route.ts'
 import { createFront } from './front.ts'
@@ -164,6 +165,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   }
   const app = fastify({
     http: {
+      IncomingMessage: Incoming,
       maxHeaderSize: HEAD_BYTES,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: 5000,

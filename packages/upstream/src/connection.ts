@@ -30,6 +30,21 @@ export interface Address {
 const shared = Buffer.allocUnsafeSlow(PIECE_BYTES)
 const NOTHING = Buffer.alloc(0)
 
+/** Sockets with something to send. */
+const corked: Socket[] = []
+
+/**
+ * Sends what is written to a socket when all that came in this turn of the loop has been worked off. What is sent one after the
+ * other finds its receiver awake; each alone would have to wake it, which costs as much as all the rest of a short call.
+ */
+function sendAtTurnEnd(socket: Socket): void {
+  socket.cork()
+  if (corked.push(socket) > 1) return
+  setImmediate(() => {
+    for (const one of corked.splice(0)) one.uncork()
+  })
+}
+
 /** A request on a connection. */
 class Journey implements Flight {
   readonly receiver: Receiver
@@ -157,14 +172,13 @@ export class Connection implements AnswerSink {
 
   #write(head: string, body: Uint8Array | null): void {
     const socket = this.#socket
+    sendAtTurnEnd(socket)
     if (body === null || body.byteLength === 0) return void socket.write(head, 'latin1')
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     if (bytes.length <= TEXT_BYTES)
       return void socket.write(head + bytes.toString('latin1'), 'latin1')
-    socket.cork()
     socket.write(head, 'latin1')
     socket.write(bytes)
-    socket.uncork()
   }
 
   #read(length: number): boolean {
