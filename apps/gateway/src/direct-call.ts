@@ -34,7 +34,7 @@ export interface CallHead {
 /** Up to this many bytes the first piece of an answer is written as text. */
 const TEXT_BYTES = 8192
 
-/** Written one after the other, answers find whoever hears them awake: see `connection.ts` of `@health/upstream`. */
+/** Written one after the other, answers find whoever hears them awake: see `pool.ts` of `@health/upstream`. */
 const answerSoon = atTurnEnd<DirectCall>((call) => call.writeAnswer())
 
 /** A direct call on its way. */

@@ -9,7 +9,7 @@ import type { AnswerHead } from './answer-head.ts'
 import { BodySender, drain, TEXT_BYTES, type BodyFault } from './body.ts'
 import { cutOfConnect } from './fault.ts'
 import { lend, PIECE_BYTES } from './loan.ts'
-import type { RequestHead } from './request-head.ts'
+import type { Carrier, Journey } from './journey.ts'
 import type { Cut, Flight, Outgoing, Receiver } from './route.ts'
 
 /** What a connection tells its owner. */
@@ -30,42 +30,8 @@ export interface Address {
 const shared = Buffer.allocUnsafeSlow(PIECE_BYTES)
 const NOTHING = Buffer.alloc(0)
 
-/** Sockets with something to send. */
-const corked: Socket[] = []
-
-/**
- * Sends what is written to a socket when all that came in this turn of the loop has been worked off. What is sent one after the
- * other finds its receiver awake; each alone would have to wake it, which costs as much as all the rest of a short call.
- */
-function sendAtTurnEnd(socket: Socket): void {
-  socket.cork()
-  if (corked.push(socket) > 1) return
-  setImmediate(() => {
-    for (const one of corked.splice(0)) one.uncork()
-  })
-}
-
-/** A request on a connection. */
-class Journey implements Flight {
-  readonly receiver: Receiver
-  connection: Connection | null
-
-  constructor(connection: Connection, receiver: Receiver) {
-    this.connection = connection
-    this.receiver = receiver
-  }
-
-  resume(): void {
-    this.connection?.resume()
-  }
-
-  abort(): void {
-    this.connection?.cut()
-  }
-}
-
 /** A connection to one server. */
-export class Connection implements AnswerSink {
+export class Connection implements AnswerSink, Carrier {
   /** Since when it carries nothing, and when it is too old to be used again, in ms of the monotonic clock. */
   idleSince = 0
   idleUntil = 0
@@ -115,8 +81,9 @@ export class Connection implements AnswerSink {
   }
 
   /** Sends a request; nothing else may be on its way. */
-  send(head: RequestHead, request: Outgoing, receiver: Receiver): Flight {
-    const journey = new Journey(this, receiver)
+  carry(journey: Journey): void {
+    const { head, request } = journey
+    journey.carrier = this
     this.#journey = journey
     this.#reader.begin(request.method === 'HEAD')
     const { body } = request
@@ -126,10 +93,8 @@ export class Connection implements AnswerSink {
       )
       this.#sender.start()
     } else this.#write(head.text, body)
-    return journey
   }
 
-  /** Passes on what was held back, and what comes. */
   resume(): void {
     const rest = this.#rest
     if (rest === null) return
@@ -139,7 +104,6 @@ export class Connection implements AnswerSink {
     this.#feed(rest)
   }
 
-  /** Cuts it; the receiver hears nothing. */
   cut(): void {
     this.#release()
     this.#leave()
@@ -172,13 +136,14 @@ export class Connection implements AnswerSink {
 
   #write(head: string, body: Uint8Array | null): void {
     const socket = this.#socket
-    sendAtTurnEnd(socket)
     if (body === null || body.byteLength === 0) return void socket.write(head, 'latin1')
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     if (bytes.length <= TEXT_BYTES)
       return void socket.write(head + bytes.toString('latin1'), 'latin1')
+    socket.cork()
     socket.write(head, 'latin1')
     socket.write(bytes)
+    socket.uncork()
   }
 
   #read(length: number): boolean {
@@ -239,7 +204,7 @@ export class Connection implements AnswerSink {
     this.#journey = null
     this.#rest = null
     if (journey === null) return null
-    journey.connection = null
+    journey.carrier = null
     return journey.receiver
   }
 

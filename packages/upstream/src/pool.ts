@@ -2,7 +2,9 @@
  * The connections to one server: the last one used is used first, idle ones are given up long before the server does, so that no
  * request meets a connection that is being closed; how long a server that does not say waits is learnt from what it closes. It opens as many as are asked for at once; who asks bounds that.
  */
+import { Readable } from 'node:stream'
 import { Connection, unsent, type Address, type Owner } from './connection.ts'
+import { Journey } from './journey.ts'
 import { requestHead } from './request-head.ts'
 import type { Flight, Outgoing, Receiver, Route } from './route.ts'
 
@@ -23,6 +25,21 @@ export function openRoute(url: string, options: RouteOptions = {}): Route {
     throw new TypeError(`Only http:// is spoken here, not ${parsed.protocol}//.`)
   const host = parsed.hostname.startsWith('[') ? parsed.hostname.slice(1, -1) : parsed.hostname
   return new Pool({ host, port: Number(parsed.port) || 80 }, parsed.host, options)
+}
+
+/** Requests of this turn of the loop, and their ways. */
+const departing: { readonly pool: Pool; readonly journey: Journey }[] = []
+
+/**
+ * Requests go out when all that came in a turn of the loop has been worked off: sent one after the other, they find their receiver
+ * awake, and to wake it for each costs as much as all the rest of a short call. By then it is known, too, which idle connections
+ * the server has given up and which have become free.
+ */
+function departAtTurnEnd(pool: Pool, journey: Journey): void {
+  if (departing.push({ pool, journey }) > 1) return
+  setImmediate(() => {
+    for (const one of departing.splice(0)) one.pool.depart(one.journey)
+  })
 }
 
 /** What a server closed of itself is remembered for so long, in ms: it may have been a restart of its own. */
@@ -55,7 +72,18 @@ class Pool implements Route, Owner {
     if (this.#closed) return unsent(request, receiver, 'disconnected')
     const head = requestHead(request, this.#host)
     if (head === null) return unsent(request, receiver, 'unsendable')
-    return this.#take().send(head, request, receiver)
+    const journey = new Journey(head, request, receiver)
+    // A stream may fail in this very turn, and somebody must hear it.
+    if (request.body instanceof Readable) this.#take().carry(journey)
+    else departAtTurnEnd(this, journey)
+    return journey
+  }
+
+  /** Chooses a connection for a request, and sends it. */
+  depart(journey: Journey): void {
+    if (journey.aborted) return
+    if (this.#closed) journey.receiver.lost('disconnected')
+    else this.#take().carry(journey)
   }
 
   close(): void {

@@ -56,7 +56,7 @@ export interface Flight {
 
 /** A server's address with its connections. */
 export interface Route {
-  /** Never throws; `lost` may come before it returns. */
+  /** Never throws; `lost` may come before it returns. What has no stream for a body goes out at the end of this turn of the event loop. */
   send(request: Outgoing, receiver: Receiver): Flight
   /** Cuts all connections; what is in flight is lost, and so is whatever is sent afterwards. */
   close(): void

@@ -2,7 +2,8 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { openRoute } from '../src/index.ts'
 import { answering, ask, Ear, OK, open, send, serve } from './stage.ts'
 import { samples, type Sample } from './sample.ts'
@@ -75,6 +76,22 @@ describe('connections', () => {
     expect(server.sockets.length).toBe(2)
   })
 
+  test('one that the server gave up while we could not hear it is not used', async () => {
+    const gone = new Int32Array(new SharedArrayBuffer(4))
+    // A thread of its own: it must close while this one stands still.
+    const server = new Worker(impatientServer, { eval: true, workerData: { gone, answer: OK } })
+    onTestFinished(async () => void (await server.terminate()))
+    const [port] = (await once(server, 'message')) as [number]
+    const route = open(`http://127.0.0.1:${port}`)
+    expect((await ask(route)).body).toBe('ok')
+    // From a timer on, so that what waits in the kernel is read after the request was made, in the same turn.
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    Atomics.wait(gone, 0, 0, 5000)
+    expect(Atomics.load(gone, 0)).toBe(1)
+    const ear = await ask(route)
+    expect([ear.cut, ear.status, ear.body]).toEqual([null, 200, 'ok'])
+  })
+
   test('a server that closes idle ones without a word is not waited for that long again', async () => {
     const server = await serve(answering(() => OK))
     const route = open(server.url)
@@ -104,6 +121,23 @@ describe('connections', () => {
     expect(() => openRoute('https://127.0.0.1:1')).toThrow(TypeError)
   })
 })
+
+/** Answers the first request of a connection, closes it 50 ms later, and then says that it is gone. */
+const impatientServer = `
+  const { createServer } = require('node:net')
+  const { parentPort, workerData } = require('node:worker_threads')
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(workerData.answer)
+      setTimeout(() => socket.end(() => {
+        Atomics.store(workerData.gone, 0, 1)
+        Atomics.notify(workerData.gone, 0)
+      }), 50)
+    })
+  })
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))
+`
 
 describe('failures', () => {
   test('nobody listens', async () => {
@@ -163,6 +197,26 @@ describe('the end of it', () => {
     await expect.poll(() => server.sockets[0]!.closed).toBe(true)
     flight.resume()
     expect([ear.cut, ear.ended]).toEqual([null, false])
+  })
+
+  test('one aborted before this turn ends is never sent', async () => {
+    const heard: string[] = []
+    const server = await serve(answering((request) => (heard.push(request), OK)))
+    const route = open(server.url)
+    const { ear, flight } = send(route, { path: '/first' })
+    flight.abort()
+    expect((await ask(route, { path: '/second' })).body).toBe('ok')
+    expect(heard.map((request) => request.split(' ')[1])).toEqual(['/second'])
+    expect([ear.ended, ear.cut]).toEqual([false, null])
+  })
+
+  test('a way that is closed before this turn ends loses what was to be sent', async () => {
+    const server = await serve(answering(() => OK))
+    const route = open(server.url)
+    const { ear } = send(route)
+    route.close()
+    expect((await ear.over).cut).toBe('disconnected')
+    expect(server.sockets.length).toBe(0)
   })
 
   test('an abort from within the head or the data ends it there', async () => {
