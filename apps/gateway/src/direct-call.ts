@@ -205,7 +205,8 @@ export class DirectCall implements Waiter, Sink {
 
   /** Writes an answer that is here as a whole. */
   writeAnswer(): void {
-    if (!this.#response.destroyed) this.#response.end(this.#text, 'latin1')
+    const response = this.#response
+    if (!response.destroyed && !response.writableEnded) response.end(this.#text, 'latin1')
   }
 
   settled(end: Settlement): void {

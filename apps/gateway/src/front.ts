@@ -27,7 +27,7 @@ const usual: ReadonlySet<string | undefined> = new Set([
 /** What the router takes for a media type, at its narrowest. */
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:;|$)/
 
-/** Takes a request that it can serve and answers true; false: nothing was done, the routes decide. `failed` says why a submit was not taken. */
+/** Takes a request that it can serve and answers true; false: nothing was done, the routes decide. `failed` tells an error and says why a submit was not taken. */
 export function createFront(
   gateway: Gateway,
   linger: Linger,
@@ -85,9 +85,15 @@ export function createFront(
     linger(request, response)
     const mode = isStream(target.path) ? 'stream' : 'run'
     const head = { ...call, path: target.path, mode, startLimitMs: null } as const
-    takeShort(request, (body) =>
-      new DirectCall(gateway, line, request, response, head, body).enter(),
-    )
+    takeShort(request, (body) => {
+      try {
+        new DirectCall(gateway, line, request, response, head, body).enter()
+      } catch (error) {
+        // Called by the parser: nobody else would catch it.
+        failed(call.id, error)
+        response.destroy()
+      }
+    })
     return true
   }
 }

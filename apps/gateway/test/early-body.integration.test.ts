@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createFleet, step } from '@health/core'
 import { Incoming, SHORT_BYTES, takeShort } from '../src/early-body.ts'
+import { createFront } from '../src/front.ts'
+import type { Gateway } from '../src/gateway.ts'
 
 let server: Server
 let port: number
@@ -165,4 +168,34 @@ test('a request whose body was had is let go of by its connection', async () => 
   const { parser } = request!.socket as unknown as { parser: { incoming: unknown } }
   await expect.poll(() => parser.incoming).toBe(null)
   socket.destroy()
+})
+
+test('a call that finds a fault of ours loses its connection, and nothing else', async () => {
+  const fleet = createFleet({}, { seed: 1 })
+  step(fleet, { type: 'app.configured', at: 0, app: 'a/b', options: {}, policy: {}, revision: '1' })
+  const told: string[] = []
+  const broken = {
+    enter(): never {
+      throw new Error('the line is broken')
+    },
+  }
+  const gateway = {
+    fleet,
+    lines: { of: () => broken },
+    gate: { isOpen: true, caller: () => ({ owner: 'x' }) },
+    config: () => ({ limits: { bodyBytes: 1000 } }),
+    clock: { now: () => 0 },
+    closing: () => false,
+  } as unknown as Gateway
+  const front = createFront(
+    gateway,
+    () => {},
+    (_id, error) => (told.push(String(error)), { status: 500, errorType: 'x', detail: 'x' }),
+  )
+  server.removeAllListeners('request').on('request', front)
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(post('/run/a/b/c', 'one'))
+  await once(socket, 'close')
+  expect(told).toEqual(['Error: the line is broken'])
 })
