@@ -178,6 +178,7 @@ test('a call that finds a fault of ours loses its connection, and nothing else',
     enter(): never {
       throw new Error('the line is broken')
     },
+    leave: () => true,
   }
   const gateway = {
     fleet,
