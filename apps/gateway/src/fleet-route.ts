@@ -155,7 +155,7 @@ async function told(gateway: Gateway, found: Explanation): Promise<Record<string
   const { decision } = found
   // Nothing is read for a decision that compares no number: it has said so.
   const recording = mayTurn(decision)
-    ? await supervisor.history.recording(decision.events.at(-1) ?? 0)
+    ? await supervisor.history.recording(decision.events.at(-1) ?? 0, decision.at)
     : null
   const { chain, counterfactual } =
     recording === null ? found : conclude(found, await prove(recording, decision), true)

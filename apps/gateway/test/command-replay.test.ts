@@ -226,3 +226,15 @@ test('a journal whose beginning was deleted begins at the snapshot beside it; wi
   expect(counts).toMatchObject({ lives: 10, same: 10 })
   expect(lives.every(({ begunAt }) => begunAt >= 400_000)).toBe(true)
 })
+
+test('the lines of a tooltip are lines', async () => {
+  const file = join(folder, 'lines.svg')
+  await replay('data', '--policy', 'five.yaml', '--svg', file)
+  expect(readFileSync(file, 'utf8')).not.toContain('\ufffd')
+})
+
+test('an override of the Xid table is part of the policy', async () => {
+  writeFileSync(join(folder, 'xid.json'), '{ "gpu": { "xid": { "79": "record" } } }')
+  const ran = await replay('data', '--policy', 'xid.json')
+  expect([ran.code, ran.err]).toEqual([1, expect.stringContaining('xid cannot be asked')])
+})

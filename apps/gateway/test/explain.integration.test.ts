@@ -91,6 +91,23 @@ test('a termination that a guard withheld: what the guard said, and the number o
   )
 })
 
+test('a held runner that may go at last: the number of the rule is still proved', async () => {
+  const { fleet } = gateway.supervisor
+  const held = await gateway.until(
+    () =>
+      [...views(fleet, { app: 'test/held' })].find(({ substate }) => substate === 'held') ?? null,
+  )
+  gateway.supervisor.tell({
+    type: 'policy.changed',
+    app: 'test/held',
+    change: { capMin: 1 },
+    by: 'me',
+  })
+  const { why } = await explained('runners', held.id)
+  expect(why.decision).toMatchObject({ from: 'held', rule: 'health.threshold', enforced: true })
+  expect(why.counterfactual).not.toBeNull()
+})
+
 test('a runner that waits for its start: what it waits for, and whom to ask about instead', async () => {
   const waiting = await gateway.until(
     () =>

@@ -27,20 +27,16 @@ export interface Search {
 /** A replay, in as many turns as it takes; each turn is told how many events it may use. */
 type Tried = Generator<void, { readonly proof: Proof; readonly stands: boolean }, number>
 
-/** Values tried of one option: past that many failures nobody asks for the exact number. */
-const TRIES = 64
-
 const far = ({ actual, needed }: Counterfactual): number =>
   Math.abs(needed - actual) / Math.max(Math.abs(actual), 1e-9)
 
-/** What might have spared a life that ended by a count of failures, nearest first. */
-function sparing(life: Proof): readonly Counterfactual[] {
-  const found: Counterfactual[] = []
+/** What might have spared a life that ended by a count of failures: by option, nearest first. */
+function sparing(life: Proof): readonly (readonly Counterfactual[])[] {
   const ages = life.failures
   const failureThreshold = life.valueOf('failureThreshold')!
-  const most = Math.min(ages.length, failureThreshold + TRIES)
-  for (let n = failureThreshold; n <= most; n++)
-    found.push({
+  const counts: Counterfactual[] = []
+  for (let n = failureThreshold; n <= ages.length; n++)
+    counts.push({
       option: 'failureThreshold',
       actual: failureThreshold,
       needed: comparisons.lastStrike.turned(n),
@@ -50,16 +46,22 @@ function sparing(life: Proof): readonly Counterfactual[] {
   const startup = life.valueOf('startupTimeoutSeconds')!
   const actual = Math.max(startPeriod, startup)
   const option = startPeriod >= startup ? 'startPeriodSeconds' : 'startupTimeoutSeconds'
-  for (const age of new Set(ages.filter((each) => each >= actual * 1000).slice(-TRIES)))
-    found.push({ option, actual, needed: comparisons.inGrace.turned(age) })
+  const graces = [...new Set(ages.filter((each) => each >= actual * 1000))].map((age) => ({
+    option,
+    actual,
+    needed: comparisons.inGrace.turned(age),
+  }))
   const successThreshold = life.valueOf('successThreshold')!
+  const passes: Counterfactual[] = []
   for (let n = successThreshold - 1; n >= 1; n--)
-    found.push({
+    passes.push({
       option: 'successThreshold',
       actual: successThreshold,
       needed: comparisons.provenWell.turned(n),
     })
-  return found.toSorted((a, b) => far(a) - far(b))
+  return [counts, graces, passes]
+    .filter((each) => each.length > 0)
+    .toSorted((a, b) => far(a[0]!) - far(b[0]!))
 }
 
 /** Tries one number after the other, nearest first. */
@@ -94,13 +96,27 @@ class Trial {
     return !stands && !proof.endedElsewise && proof.moments.every((at) => real.moments.includes(at))
   }
 
+  /** Of each option the first that flips it: what is turned further spares as well, so halving finds it. */
   *#first(
-    candidates: readonly Counterfactual[],
+    lists: readonly (readonly Counterfactual[])[],
     real: Proof,
   ): Generator<void, Counterfactual | null, number> {
-    for (const each of candidates)
-      if (yield* this.#flips(each.option, each.needed, real)) return each
-    return null
+    let best: Counterfactual | null = null
+    for (const all of lists) {
+      const list: readonly Counterfactual[] =
+        best === null ? all : all.filter((each) => far(each) < far(best!))
+      let same = -1
+      let otherwise = list.length
+      for (let next = 0; otherwise - same > 1;) {
+        const { option, needed } = list[next]!
+        if (yield* this.#flips(option, needed, real)) otherwise = next
+        else same = next
+        // Mostly the first one does; where the last one does not, none does.
+        next = same === 0 && otherwise === list.length ? list.length - 1 : (same + otherwise) >> 1
+      }
+      best = list[otherwise] ?? best
+    }
+    return best
   }
 
   *#nearest(turns: readonly Turn[], real: Proof): Generator<void, Counterfactual | null, number> {

@@ -55,6 +55,7 @@ export const rules = {
   'health.exclusive': { says: 'An exclusive check waits for work in flight to end, then runs.' },
   'health.exclusive_wait': {
     says: 'Work did not end within exclusiveWaitSeconds: the check is skipped and asked for again later.',
+    limit: 'exclusiveWaitSeconds',
   },
   'health.slow': {
     says: 'Three regular checks in a row took over half the timeout: a warning, no verdict.',
@@ -62,6 +63,7 @@ export const rules = {
   'health.heartbeat': { says: 'A missed heartbeat is a failed regular check on the same counter.' },
   'health.progress': {
     says: 'Busy and silent for progressTimeoutSeconds: verified; real work done refutes it.',
+    limit: 'progressTimeoutSeconds',
   },
   // outcome
   'outcome.error': { says: '500, 502 and other 5xx: a TCP check.' },
@@ -130,6 +132,10 @@ export const rules = {
     says: 'More runners than the app may have.',
     fact: 'the app may have fewer runners now',
     limit: 'maxConcurrency',
+  },
+  'pool.unneeded': {
+    says: 'The runner that it was to succeed is well again.',
+    fact: 'the runner that it was to succeed is well again',
   },
   'pool.replaced': {
     says: 'A successor of a newer revision took over.',

@@ -39,7 +39,7 @@ export interface Lens {
   established: number
   lastAt: number
   /** Held shadows, oldest first: who waits where guards differ. */
-  readonly queue: Shadow[]
+  queue: Shadow[]
   /** Shadows that ended by doubt lately while the real runner went on: in a world under that policy their places would be out. */
   readonly absent: Shadow[]
   /** The rate guard's memory in that world: the shadows' endings by doubt. */
@@ -141,6 +141,8 @@ export class Shadow {
    * either.
    */
   crowded = false
+  /** It waited for its turn in a panic before the real one did: it may have gone at any moment since, by no fact that is in the journal. */
+  early = false
   /** Called with each new configuration. */
   onMove: ((word: string, at: number) => void) | null = null
   #due: number
@@ -154,6 +156,7 @@ export class Shadow {
     // A life that was already held when the recording began goes on asking, in its turn.
     this.heldSeq = runner.heldSeq
     this.#heldRule = runner.heldRule
+    if (this.held) this.withheld = runner.heldBy
   }
 
   /** Held: a rule of doubt asked for its end and a guard withheld it. */
@@ -196,6 +199,8 @@ export class Shadow {
   /** Asks again whether it may end, as a held runner does when a place comes back. */
   askAgain(fleet: Fleet, lens: Lens): void {
     if (!this.held) return
+    // In panic endings go in turn: held before the real one is, its turn may have come before.
+    if (guarded(lens).panic && !traits(this.runner.configuration).held) this.early = true
     if (!this.#late(lens) && this.#asked(fleet, lens, false) === null)
       this.#grant(fleet, lens, fleet.now, fleet.seq)
   }
@@ -239,6 +244,15 @@ export class Shadow {
     const from = this.configuration
     if (condemned(plan.next) && !condemned(from) && this.context.policy.dryRun.includes(rule)) {
       this.withheld = 'guard.dry_run'
+      if (verdict.type === 'probe.failed') this.context.passes = 0
+      // As in `tell.ts`: where the real rule only observes too, the answer is told as a pass by itself.
+      const { app } = this.runner
+      if (verdict.type === 'check.failed' && !app.policy.dryRun.includes(rule))
+        this.#tell(fleet, lens, {
+          ...verdict,
+          type: 'check.passed',
+          kind: this.context.asked ?? verdict.kind,
+        })
       return
     }
     performance.context = this.context

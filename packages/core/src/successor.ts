@@ -150,7 +150,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
     return tell(fleet, place.next, {
       type: 'drain.ordered',
       reason: 'scaled_down',
-      rule: 'pool.scaled_down',
+      rule: 'pool.unneeded',
       inFlight: 0,
       at: fleet.now,
       seq: fleet.seq,

@@ -142,10 +142,14 @@ function tellRange(option: string, actual: number): string {
 /** Why no number of a policy would have decided otherwise, in plain words; null when one might. */
 export function whyNone(decision: Decision): string | null {
   if (mayTurn(decision)) return null
-  const { rule, subject } = decision
+  const { from, to, rule, subject } = decision
   if (rule === 'outcome.tcp_check' && isDoubt(decision))
     return `${NEVER}: the TCP check after an error was not answered in time, and one is enough`
-  const limit = (rules as Readonly<Record<string, Rule>>)[rule]?.limit
+  // It drains with work in hand, and only its deadline ends that.
+  const drained = from === 'busy+draining' && to === 'stopping' && /^(order|pool)\./.test(rule)
+  const limit = drained
+    ? 'drainTimeoutSeconds'
+    : (rules as Readonly<Record<string, Rule>>)[rule]?.limit
   if (limit !== undefined)
     return `${limit} decided it: with a larger one it would have gone on, and no journal can say how it would have ended`
   if (factOf(rule) !== undefined) return `${NEVER}: it is a fact, not a doubt`

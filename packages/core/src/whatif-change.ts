@@ -5,9 +5,10 @@
 import { type AppOptions, appOptions } from './app-option.ts'
 import { HealthError } from './error.ts'
 import { type HealthCheckOptions, healthCheckOptions } from './health-check-option.ts'
-import { nodeOptions } from './node-bond.ts'
+import { nodeOptions, resolveNodes } from './node-bond.ts'
 import { checkOption, nearest, type OptionSpec } from './option.ts'
 import { type Policy, resolvePolicy } from './policy.ts'
+import { rules } from './rule.ts'
 import type { AppRecord, Fleet } from './state.ts'
 import { type PolicyOptions, tunables } from './tunable.ts'
 
@@ -161,9 +162,17 @@ const resolvedName = (option: string): string =>
 function compare(option: string, was: Policy, is: Policy, app: string): boolean {
   const name = resolvedName(option) as keyof Policy
   if (JSON.stringify(was[name]) === JSON.stringify(is[name])) return false
-  const moved: Moves | undefined = Object.hasOwn(moves, option)
-    ? moves[option as keyof typeof moves]
-    : undefined
+  const ofNodes =
+    option === 'dryRun' &&
+    [...was.dryRun, ...is.dryRun].some(
+      (rule) =>
+        !Object.hasOwn(rules, rule) && was.dryRun.includes(rule) !== is.dryRun.includes(rule),
+    )
+  const moved: Moves | undefined = ofNodes
+    ? undefined
+    : Object.hasOwn(moves, option)
+      ? moves[option as keyof typeof moves]
+      : undefined
   if (moved === 'judges' || (moved === 'lowered' && Number(is[name]) < Number(was[name])))
     return true
   throw new HealthError(
@@ -188,7 +197,12 @@ export function policyUnder(
     else if (Object.hasOwn(appOptions, name)) options[name] = value
     else {
       if (Object.hasOwn(nodeOptions, name))
-        compare(name, {} as Policy, { [name]: value } as unknown as Policy, app.id)
+        compare(
+          name,
+          fleet.nodePolicy as unknown as Policy,
+          resolveNodes(fleet, { ...fleet.globalOverrides, [name]: value }) as unknown as Policy,
+          app.id,
+        )
       policy[name] = value
     }
   }

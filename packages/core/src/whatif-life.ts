@@ -147,7 +147,7 @@ export class LifeRecord {
   close(at: number): Life {
     const { ended, shadow, record } = this
     const { ended: other } = shadow
-    const fate = fateOf(ended, other, !shadow.thin && !shadow.crowded)
+    const fate = fateOf(ended, shadow)
     const withheld = this.#withheld
     return {
       runner: record.id,
@@ -157,7 +157,7 @@ export class LifeRecord {
       ended,
       other,
       fate,
-      doubt: fate === 'unsure' ? (shadow.thin ? 'probes' : 'guards') : null,
+      doubt: fate === 'unsure' ? (shadow.thin && !shadow.early ? 'probes' : 'guards') : null,
       afterwards:
         this.#after !== null && (fate === 'earlier' || fate === 'unsure')
           ? this.#after.until(at)
@@ -183,10 +183,11 @@ export class LifeRecord {
 const isFact = (rule: string): boolean =>
   (rules as Readonly<Record<string, Rule>>)[rule]?.fact !== undefined
 
-function fateOf(ended: Ending | null, other: Ending | null, sure: boolean): Fate {
-  if (other === null) return ended === null ? 'same' : 'spared'
+function fateOf(ended: Ending | null, { ended: other, thin, crowded, early }: Shadow): Fate {
+  if (other === null) return ended !== null ? 'spared' : early ? 'unsure' : 'same'
   // What was told needs no probe: an exit, an order, a 503. The start's deadline rests on probes that were not made.
-  const certain = sure || (isFact(other.rule) && other.rule !== 'start.deadline')
+  const told = isFact(other.rule) && other.rule !== 'start.deadline'
+  const certain = !early && (told || (!thin && !crowded))
   if (ended !== null && other.at >= ended.at) {
     if (other.rule !== ended.rule) return 'other_rule'
     return certain ? 'same' : 'unsure'

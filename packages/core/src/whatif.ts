@@ -102,6 +102,9 @@ class Following implements WhatIf {
     }
     if (this.#watched.size > 0) this.#count(event)
     this.#step(event)
+    // An app that never had a runner is one too, and what cannot be asked of it is refused.
+    const app = event.type === 'app.configured' ? fleet.apps.get(event.app) : undefined
+    if (app !== undefined) this.#lens(app)
     if (event.type === 'core.started' || event.type === 'clock.resumed')
       this.#wall.push({ at: event.at, offset: event.wall - event.at })
   }
@@ -164,12 +167,18 @@ class Following implements WhatIf {
     const life = new LifeRecord(runner, shadow, at)
     this.#lives[runner.slot] = life
     this.#byRunner.set(runner.id, life)
-    if (shadow.held) this.#held.add(life)
+    if (shadow.held) {
+      this.#held.add(life)
+      this.#lens(runner.app).queue.push(shadow)
+    }
     return life
   }
 
   #told(runner: RunnerRecord, verdict: Verdict): void {
     const lens = this.#lens(runner.app)
+    // The time in which a node is drained is the same option, and it is judged elsewhere.
+    const leaving = runner.place.handover ?? runner.context.leaving
+    if (leaving?.reason === 'node_drained') refuseNodeDrain(lens)
     watchLens(lens, verdict.at)
     const life = this.#life(runner, verdict.at)
     // Once the real one is being ended, what comes says how we ended it, and nothing of how it would have lived on.
@@ -178,7 +187,10 @@ class Following implements WhatIf {
     if (life !== null && !life.over && !ending && life.shadow.ended === null) {
       const { shadow } = life
       shadow.context.policy = lens.policy
-      shadow.tell(this.#fleet, lens, this.#late(runner, verdict, lens))
+      // A heartbeat refutes only who was last struck by a missed one, and that is the shadow's own to know.
+      const beat = this.#event?.type === 'heartbeat.received' && verdict.type === 'probe.passed'
+      if (!beat || shadow.context.signal === 'heartbeat')
+        shadow.tell(this.#fleet, lens, this.#late(runner, verdict, lens))
       if (shadow.held) this.#held.add(life)
       if (life.watchEnd()) this.#watched.set(runner.id, life)
     }
@@ -188,11 +200,14 @@ class Following implements WhatIf {
   /** An answer that came later than the other policy waits is a failure to it. */
   #late(runner: RunnerRecord, verdict: Verdict, { policy }: Lens): Verdict {
     const event = this.#event
-    if (event?.type !== 'probe.passed' || event.runner !== runner.id) return verdict
+    if (event?.type !== 'probe.passed' && event?.type !== 'probe.failed') return verdict
+    if (event.runner !== runner.id) return verdict
     const limit = event.kind === 'tcp' ? policy.tcpCheckTimeoutMs : policy.timeoutMs
     if (event.kind === 'port' || event.latencyMs <= limit) return verdict
     const { at, seq } = verdict
     if (verdict.type === 'probe.passed') return { type: 'probe.failed', signal: 'probe', at, seq }
+    // A refusal that nobody waited for any more is a timeout: a doubt, which guards may withhold, and no fact.
+    if (verdict.type === 'check.failed') return { ...verdict, doubt: true }
     if (verdict.type === 'check.passed')
       return { type: 'check.failed', kind: verdict.kind, doubt: true, at, seq }
     return verdict
@@ -201,6 +216,7 @@ class Following implements WhatIf {
   #step(event: HealthEvent): void {
     this.#event = event
     const { decisions } = step(this.#fleet, event)
+    if (event.type === 'heartbeat.received') this.#beat(event)
     for (const decision of decisions)
       if (decision.subject.kind === 'runner') this.#decided(decision)
     for (const life of this.#held) {
@@ -208,6 +224,21 @@ class Following implements WhatIf {
       if (!life.shadow.held || life.over) this.#held.delete(life)
       if (!life.over && life.watchEnd()) this.#watched.set(life.record.id, life)
     }
+  }
+
+  /** A heartbeat that told the real runner nothing may acquit its shadow. */
+  #beat({
+    runner,
+    incarnation,
+    at,
+    seq = 0,
+  }: Extract<HealthEvent, { type: 'heartbeat.received' }>): void {
+    const life = this.#byRunner.get(runner)
+    if (life === undefined || life.over || life.incarnation !== incarnation) return
+    const { record, shadow } = life
+    if (record.context.signal === 'heartbeat' || shadow.context.signal !== 'heartbeat') return
+    if (shadow.ended === null)
+      shadow.tell(this.#fleet, this.#lens(life.app), { type: 'probe.passed', at, seq })
   }
 
   #decided({ subject, at, to, rule, enforced, because }: Decision): void {
@@ -229,6 +260,8 @@ class Following implements WhatIf {
     this.#byRunner.delete(life.record.id)
     this.#watched.delete(life.record.id)
     this.#held.delete(life)
+    // Nobody waits for a shadow whose life is over: what became of it is unknown.
+    this.#lens(life.app).queue = this.#lens(life.app).queue.filter((each) => each !== life.shadow)
   }
 
   /** What a condemned runner went on doing. */
@@ -254,6 +287,15 @@ class Following implements WhatIf {
       default:
     }
   }
+}
+
+function refuseNodeDrain({ app, real, policy }: Lens): void {
+  if (real.drainTimeoutMs === policy.drainTimeoutMs) return
+  throw new HealthError(
+    'HEALTH_REPLAY_REFUSED',
+    `drainTimeoutSeconds cannot be asked of this journal (${app.id}): a node was drained, and it judges nodes too. Leave it out: only a fleet that runs with it can tell.`,
+    'drainTimeoutSeconds',
+  )
 }
 
 function countFates(lives: readonly Life[]): WhatIfCounts {

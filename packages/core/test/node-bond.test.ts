@@ -9,6 +9,7 @@ import {
   snapshot,
   step,
   view,
+  whatIf,
   type Command,
   type Fleet,
   type HealthEvent,
@@ -229,6 +230,12 @@ describe('a node is drained', () => {
     }
     expect(ended.slice(0, 2)).toEqual(['301 s stopping', '306 s killing'])
     expect(reasonOf(stage, runner!)).toBe('node_drained')
+    // The same option is the node's deadline: no shadow of a runner can tell.
+    stage.sample(40)
+    const recording = { start: null, policy: {}, seed: 7, events: stage.events }
+    expect(() => whatIf(recording, { drainTimeoutSeconds: 10 })).toThrow(
+      expect.objectContaining({ code: 'HEALTH_REPLAY_REFUSED', path: 'drainTimeoutSeconds' }),
+    )
   })
 })
 

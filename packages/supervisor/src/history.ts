@@ -23,10 +23,11 @@ export interface History {
   /** The newest 10 000 events that name a runner, in order. */
   eventsOf(runner: string): Promise<readonly HealthEvent[]>
   /**
-   * The journal from its beginning up to event `upTo`, for a replay; null when its beginning is no longer kept, a gap is in it,
-   * or it is longer than 200 000 events.
+   * The journal from its beginning up to event `upTo` and to the observed moment `until`, for a replay: what let a held runner go may
+   * have come long after the last event that its end cites. null when its beginning is no longer kept, a gap is in it, or it is longer
+   * than 200 000 events.
    */
-  recording(upTo: number): Promise<Recording | null>
+  recording(upTo: number, until?: number): Promise<Recording | null>
 }
 
 /** Events that a recording holds at most. */
@@ -40,6 +41,7 @@ export function createHistory(
   log: SegmentLog,
   journal: Pick<FileJournal, 'flush' | 'waiting'>,
 ): History {
+  const timeOf = (text: string): number => Number.parseFloat(text.slice(text.indexOf('"at":') + 5))
   const numberOf = (text: string): number => Number.parseInt(text.slice(text.indexOf(':') + 1), 10)
 
   /** Lines of files that can hold what is asked, then those that wait for the disk. */
@@ -96,12 +98,16 @@ export function createHistory(
         numbers.size,
       )
     },
-    async recording(upTo) {
+    async recording(upTo, until = Number.NEGATIVE_INFINITY) {
       const header = log.segments[0]?.header
       if (header === undefined || header === null || header.seq !== 0) return null
+      let past = false
       const found = await collect(
-        (from) => from < upTo,
-        (text) => numberOf(text) <= upTo,
+        () => !past,
+        (text) => {
+          past ||= numberOf(text) > upTo && timeOf(text) > until
+          return !past
+        },
         RECORDING + 1,
         true,
       )

@@ -75,7 +75,7 @@ test.for(worlds)(
       expect(explained.decision).toBe(decision)
       expect(explained.counterfactual).toBeNull()
       expect(explained.chain.at(-1)!.text).toMatch(
-        /^no policy number would have changed this|^(startupTimeoutSeconds|requestTimeoutSeconds|keepAliveSeconds|maxConcurrency) decided it/,
+        /^no policy number would have changed this|^(startupTimeoutSeconds|requestTimeoutSeconds|keepAliveSeconds|maxConcurrency|drainTimeoutSeconds) decided it/,
       )
     }
   },

@@ -105,7 +105,11 @@ async function readPolicy(file: string): Promise<unknown> {
       'HEALTH_CONFIG_FILE',
       `${file} does not exist. Name the options that differ with --policy.`,
     )
-  const change = without(await readConfigFile(file), idle)
+  const whole = (await readConfigFile(file)) as { gpu?: { xid?: unknown } } | null
+  // Of the GPUs only this decides about lives: an override of the Xid table is one of the policy.
+  const xid = whole?.gpu?.xid
+  const rest = without(whole, idle)
+  const change = xid === undefined ? rest : { ...(rest as object), xid }
   if (typeof change !== 'object' || change === null || !('apps' in change)) return change
   const { apps } = change
   if (typeof apps !== 'object' || apps === null || Array.isArray(apps)) return change

@@ -19,7 +19,7 @@ const escape = (text: string): string =>
   text
     .replace(/[<>&"']/g, (found) => `&#${found.charCodeAt(0)};`)
     // oxlint-disable-next-line no-control-regex -- control characters are no XML
-    .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffe\uffff]/g, '\ufffd')
 
 const legend = [
   ['start', 'starting', '#9aa5b1'],
