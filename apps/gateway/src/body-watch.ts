@@ -32,7 +32,7 @@ export function readBodies(app: FastifyInstance, lanes: Lanes): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
     const { raw, headers } = request
     if (!request.url.startsWith('/run/')) {
-      if (headers.expect !== undefined) reply.raw.writeContinue()
+      if (headers.expect !== undefined && raw.httpVersionMinor > 0) reply.raw.writeContinue()
       if (!raw.complete && !raw.readableEnded) {
         const watch = watchStall(
           lanes,

@@ -106,7 +106,9 @@ export class DirectCall implements Waiter, Sink {
       this.#body = limitBody(request, this.#gateway.config().limits.bodyBytes)
       watchSoon(this)
     }
-    if (request.headers.expect !== undefined) this.#response.writeContinue()
+    // HTTP/1.0 knows no interim answer.
+    if (request.headers.expect !== undefined && request.httpVersionMinor > 0)
+      this.#response.writeContinue()
     const headers = forwardHead(request.rawHeaders, {
       id: this.#head.id,
       address: this.#head.address,

@@ -124,6 +124,8 @@ export function refusalOf(error: unknown): Refusal {
         errorType: 'unsupported_media_type',
         detail: 'The body must be JSON: send Content-Type: application/json.',
       }
+    case 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE':
+      return { status: 400, errorType: 'bad_request', detail: 'A QUERY must have a Content-Type.' }
     case 'HEALTH_BODY_MALFORMED':
       return { status: 400, errorType: 'bad_request', detail: 'The body is not valid JSON.' }
     case 'FST_ERR_BAD_URL':

@@ -23,6 +23,7 @@ const usual: ReadonlySet<string | undefined> = new Set([
   'PUT',
   'PATCH',
   'DELETE',
+  'QUERY',
 ])
 /** What the router takes for a media type, at its narrowest. */
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:;|$)/

@@ -20,17 +20,22 @@ export function createLinger(lanes: Lanes): Linger {
     response.on('prefinish', () => {
       if (request.complete || socket.destroyed) return
       // Node closes both ways after an answer that says `connection: close`; ours only.
-      socket.destroySoon = () => {
+      const closing = (): void => {
         socket.end()
         request.once('end', () => socket.destroy())
       }
+      socket.destroySoon = closing
       // Whoever read it has stopped, and what was told to stop with it reads no more.
       request.unpipe()
       request.resume()
       const wait = lanes.wait(LINGER_MS, () => {
         if (!request.complete) socket.destroy()
       })
-      request.once('close', () => wait.cancel())
+      request.once('close', () => {
+        wait.cancel()
+        // The next request of this connection has an end of its own.
+        if (socket.destroySoon === closing) Reflect.deleteProperty(socket, 'destroySoon')
+      })
     })
   }
 }

@@ -2,6 +2,7 @@
  * The gateway's HTTP server: puts the routes on Fastify, bounds what a client may cost, and ends in order. Which adapters stand
  * behind it is decided elsewhere (`compose.ts`).
  */
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
@@ -29,10 +30,10 @@ import { fleetRoutes } from './fleet-route.ts'
 import { createFront } from './front.ts'
 import type { Gateway, Log } from './gateway.ts'
 import type { HeartbeatTokens } from './heartbeat-token.ts'
-import { createLanes } from './lane.ts'
+import { createLanes, type Lanes } from './lane.ts'
 import { laterRoutes } from './later.ts'
 import { createLines, type Lines } from './line.ts'
-import { createLinger } from './linger.ts'
+import { createLinger, LINGER_MS } from './linger.ts'
 import { createMetrics } from './metric.ts'
 import { metricRoutes } from './metric-route.ts'
 import { noteRoutes, openApiRoutes } from './openapi.ts'
@@ -184,7 +185,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     genReqId: requestId,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, lanes),
     frameworkErrors: (error, request, reply) => {
       reply.hijack()
       answerRaw(reply.raw, request.id, refusalOf(error), [])
@@ -295,9 +296,14 @@ function answer(reply: FastifyReply, refusal: Refusal): FastifyReply {
   return reply.send(errorBody(refusal))
 }
 
+/** A connection as node keeps it: with the answer that is on its way. */
+type Talking = Socket & { readonly _httpMessage?: ServerResponse | null }
+
 /** Answers what never became a request: a head that is too large, too slow or no HTTP. */
-function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+function answerClientError(error: Error & { code?: string }, socket: Talking, lanes: Lanes): void {
+  // In the middle of an answer, ours would be read as a part of it.
+  if (!socket.writable || error.code === 'ECONNRESET' || socket._httpMessage?.headersSent === true)
+    return void socket.destroy()
   const refusal: Refusal =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? {
@@ -313,4 +319,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nx-fal-request-id: ${requestId()}\r\nx-fal-error-type: ${refusal.errorType}\r\n` +
       `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
+  // One who does not close its side would keep the connection, and hold up our end for the whole grace.
+  const wait = lanes.wait(LINGER_MS, () => socket.destroy())
+  socket.once('close', () => wait.cancel())
 }

@@ -52,6 +52,7 @@ test.for([
   ['a fragment', 'GET /run/test/echo/a#b HTTP/1.1\nhost: x', '/a#b'],
   ["the platform's host", 'GET /test/echo/a HTTP/1.1\nhost: FAL.run:80', '/a'],
   ['a limit to the wait', 'GET /run/test/echo/a HTTP/1.1\nhost: x\nx-fal-request-timeout: 5', '/a'],
+  ['a query without a type', 'QUERY /run/test/echo/a HTTP/1.1\nhost: x', '/a'],
   ['a rare method', 'OPTIONS /run/test/echo/a HTTP/1.1\nhost: x', '/a'],
   [
     'a type without a body',
@@ -76,6 +77,7 @@ describe.for([
     400,
     'bad_request',
   ],
+  ['an untyped query', 'QUERY /run/test/echo/a%20b HTTP/1.1\nhost: x', 400, 'bad_request'],
   [
     'no media type',
     'POST /run/test/echo HTTP/1.1\nhost: x\ncontent-type: json\ncontent-length: 0',
