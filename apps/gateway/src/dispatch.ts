@@ -16,6 +16,7 @@ import type { Gateway } from './gateway.ts'
 import type { Line, Supply } from './line.ts'
 import { CANCELLED, ownAnswer, QueueAttempt } from './queue-attempt.ts'
 import { createQueueBook, type Leased } from './queue-book.ts'
+import { createQueueTime } from './queue-time.ts'
 import { createReaper } from './reaper.ts'
 
 /** How long a lease lives without being renewed, in ms. */
@@ -68,7 +69,8 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
   let begun = false
   let idle: (() => void) | null = null
 
-  const book = createQueueBook(gateway, () => reaper.schedule())
+  const time = createQueueTime(clock)
+  const book = createQueueBook(gateway, time, () => reaper.schedule())
 
   const pause = (app: string): void => {
     if (paused.has(app)) return
@@ -205,11 +207,10 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
   return {
     ready(app) {
       if (!begun || gateway.closing() || paused.has(app)) return 0
-      return queue.size(app, clock.wall()).ready
+      return queue.size(app, time()).ready
     },
     fetch(app, max) {
-      const now = clock.wall()
-      queue.lease(app, max, now, now + LEASE_MS).then(
+      queue.lease(app, max, time(), clock.wall() + LEASE_MS).then(
         (leases) => {
           if (leases.length > 0) gateway.trouble.worked('lease')
           leased(app, leases, max)

@@ -2,7 +2,15 @@
  * Orders of people and facts from outside: each becomes one fact of the fleet, is journaled, and is answered with the object as
  * it is then. Whether and how it is carried out is the core's to decide.
  */
-import { handleOf, inFlight, type RunnerView } from '@health/core'
+import {
+  checkOptionsOf,
+  type Fleet,
+  handleOf,
+  HealthError,
+  type HealthEvent,
+  inFlight,
+  type RunnerView,
+} from '@health/core'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { refuse } from './error-answer.ts'
 import { readFacts } from './fact-body.ts'
@@ -109,9 +117,23 @@ export function orderRoutes(
 
     plugin.post('/v1/events', admin, async (request, reply) => {
       const facts = readFacts(request.body)
+      checkListed(fleet, facts)
       for (const fact of facts) gateway.dispatcher.perform(supervisor.tell(fact).commands)
       reply.code(202)
       return { accepted: facts.length, seq: fleet.seq }
     })
   })
+}
+
+/** What facts of a list carry is checked before the first of them is told: all of them or none. Throws with the path of the field. */
+function checkListed(fleet: Fleet, facts: ReturnType<typeof readFacts>): void {
+  if (facts.length < 2) return
+  const at = fleet.now
+  for (const [i, fact] of facts.entries())
+    try {
+      checkOptionsOf(fleet, { ...fact, at } as HealthEvent)
+    } catch (error) {
+      if (!(error instanceof HealthError)) throw error
+      throw new HealthError(error.code, error.message, `[${i}].${error.path ?? ''}`)
+    }
 }

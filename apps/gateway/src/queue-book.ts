@@ -37,7 +37,7 @@ export interface QueueBook {
   settled(): Promise<void>
 }
 
-/** Creates the book; `changed` is called after each change. */
+/** Creates the book; `time` is what delays count from, `changed` is called after each change. */
 export function createQueueBook(
   {
     queue,
@@ -46,6 +46,7 @@ export function createQueueBook(
     trouble,
     log,
   }: Pick<Gateway, 'queue' | 'clock' | 'metrics' | 'trouble' | 'log'>,
+  time: () => number,
   changed: () => void,
 ): QueueBook {
   const open = new Set<Promise<unknown>>()
@@ -90,7 +91,7 @@ export function createQueueBook(
         ended(leased.app, final.status, leased.submittedAt),
       ),
     requeue: (leased, line, order) => {
-      const notBefore = clock.wall() + order.delayMs
+      const notBefore = time() + order.delayMs
       return write(
         leased,
         'requeue',

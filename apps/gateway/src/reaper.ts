@@ -12,6 +12,8 @@ import { sweepResults } from './queue-sweep.ts'
 const ROUND = 100
 /** Leases of ours that passed while we stood still are renewed; the next look is this much later, in ms. */
 const OURS_MS = 200
+/** It looks at least this often while something is due at some time: the wall clock may be set, and alarms do not hear of that. */
+const LOOK_MS = 1_000
 
 /** A lease that passed, while the order about its request is carried out. */
 export interface Lapse {
@@ -103,7 +105,7 @@ export function createReaper(gateway: Gateway, deps: ReaperDeps): Reaper {
     if (!begun || gateway.closing()) return
     const next = queue.nextDue()
     if (next === Number.POSITIVE_INFINITY || (alarm !== null && alarm.due <= next)) return
-    arm(next, Math.max(1, next - clock.wall()))
+    arm(next, Math.max(1, Math.min(LOOK_MS, next - clock.wall())))
   }
 
   return {

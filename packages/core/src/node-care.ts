@@ -151,6 +151,28 @@ function withhold(
   if (!moved) turn.decide(node, stateOf(node), stateOf(node), fault.rule, why)
 }
 
+/**
+ * Rules that are no longer in `dryRun`: what still holds of what they only recorded is acted upon now, what was of a moment is
+ * forgotten, so that the next one of its kind counts.
+ */
+export function enforce(turn: Turn, node: NodeRecord): void {
+  for (const fault of node.faults) {
+    if (fault.because !== 'guard.dry_run' || turn.policy.dryRun.includes(fault.rule)) continue
+    if (!node.faults.includes(fault)) continue
+    if (holds(node, fault)) {
+      fault.state = 'open'
+      fault.because = null
+      demand(turn, node, fault)
+    } else node.faults = node.faults.filter((other) => other !== fault)
+  }
+}
+
+/** A level, or what the driver asks for, is taken back when it is over; an error or a hanging source is of its moment. */
+function holds(node: NodeRecord, { rule, device }: Fault): boolean {
+  if (rule === 'lost') return node.devices.get(device ?? '')?.lost === true
+  return rule !== 'xid' && rule !== 'driver.hung'
+}
+
 /** Nodes that rules keep out of service besides this one, and all that count. */
 function outOfService(turn: Turn, except: NodeRecord): { out: number; nodes: number } {
   let out = 0

@@ -6,7 +6,7 @@ import { assess, type Verdict } from './gpu.ts'
 import { forget } from './gpu-memory.ts'
 import { announce, settle, settlesAt } from './gpu-recovery.ts'
 import { signalTable, type SignalLine } from './gpu-signal.ts'
-import { calm, checked, found, over, prove, remedied } from './node-care.ts'
+import { calm, checked, enforce, found, over, prove, remedied } from './node-care.ts'
 import type { DeviceSample, NodeEvent } from './node-event.ts'
 import {
   deviceOf,
@@ -53,6 +53,7 @@ export function sampled(turn: Turn, node: NodeRecord, devices: readonly DeviceSa
   if (fresh && inService(node)) turn.effects.push({ type: 'node.grew', node: node.id })
   if (!judging) return
   if (seen < node.devices.size) missed(turn, node, new Set(devices.map(({ uuid }) => uuid)))
+  enforce(turn, node)
   prove(turn, node)
 }
 
@@ -187,6 +188,7 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
   const device = deviceOf(node, event.device)
   if (device === null) return `node ${node.id} has ${limits.devices} devices already`
   device.lastXid = event.xid
+  if (!isRemedied(node)) enforce(turn, node)
   if (event.xid === RECOVERY_XID) {
     recoveryAnnounced(turn, node, device, event.text)
     return null

@@ -3,14 +3,7 @@
  * as events told it, so that a replay sizes the pool the same way.
  */
 import type { Reason } from './command.ts'
-import {
-  NO_RUNNER,
-  Fleet,
-  type AppRecord,
-  type Place,
-  type RunnerHandle,
-  type RunnerRecord,
-} from './state.ts'
+import { Fleet, type AppRecord, type Place, type RunnerRecord } from './state.ts'
 import { armApp, touchPlace } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
@@ -187,9 +180,4 @@ export function settlePool(fleet: Fleet, app: AppRecord): void {
     if (app.places.length !== target || app.shortSince >= 0) grow(fleet, app, target)
   }
   armApp(fleet, app)
-}
-
-/** The handle of a runner by its id. */
-export function slotOf(fleet: Fleet, id: string): RunnerHandle {
-  return fleet.runners.get(id)?.slot ?? NO_RUNNER
 }

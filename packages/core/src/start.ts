@@ -131,6 +131,8 @@ export function grantStarts(fleet: Fleet, app: AppRecord): void {
     }
     next++
     runner.grantedAt = fleet.now
+    // What is started is what is configured now, however long it waited for its turn.
+    runner.revision = app.revision
     if (app.fails > 0) app.trial = runner
     else if (app.releasing)
       app.nextStartAt = fleet.now + Math.round(1000 / app.policy.startsPerSecond)

@@ -37,11 +37,6 @@ const byNumber: ReadonlyMap<number, XidLine> = new Map(
   xidTable.flatMap((line) => line.xids.map((xid) => [xid, line] as const)),
 )
 
-/** The line of an Xid; null for one that is not in the table. */
-export function xidLine(xid: number): XidLine | null {
-  return byNumber.get(xid) ?? null
-}
-
 /** The number of the driver's message that its recovery action changed. */
 export const RECOVERY_XID = 154
 

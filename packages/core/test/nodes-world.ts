@@ -15,7 +15,7 @@ export const EVERY = 10_000
 
 export class World {
   nodes = new Nodes({ seed: 1 })
-  readonly policy: NodePolicy
+  policy: NodePolicy
   at = 0
   seq = 0
   decisions: Decision[] = []
@@ -35,6 +35,11 @@ export class World {
       nextDecision: () => ++this.#counted,
       runnerByPid: (_node: string, pid: number) => this.pids[pid] ?? null,
     }
+  }
+
+  /** From now on nodes are judged by this policy. */
+  judge(policy: Record<string, unknown>): void {
+    this.policy = resolveNodePolicy(policy)
   }
 
   tell(event: Told): NodesStep {

@@ -119,6 +119,20 @@ describe('levels', () => {
     ])
     expect([world.orders, world.sent, world.alerts]).toEqual([[], [], []])
   })
+
+  test('a rule taken out of dryRun acts on the level that still holds, and on the next error of a device that had one', () => {
+    const world = pair({}, { dryRun: ['temp.critical', 'xid'] })
+    world.run(MINUTE, 'a', 2, { 'a-0': { temperatureC: 90 } })
+    world.tell(xid('a-1', 79))
+    world.pass(4 * MINUTE)
+    expect(world.state('a')).toBe('healthy')
+    world.judge({})
+    world.sample('a', 2, { 'a-0': { temperatureC: 90 } })
+    expect(world.nodes.view('a')).toMatchObject({ state: 'draining', cordonedBy: 'temp.critical' })
+    expect(world.sent).toEqual(['drain r0'])
+    world.tell(xid('a-1', 79))
+    expect(world.sent).toEqual(['drain r0', 'drain r1'])
+  })
 })
 
 describe('the ladder', () => {

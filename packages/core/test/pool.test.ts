@@ -222,6 +222,28 @@ test('pool.replaced: a new revision replaces one runner at a time, successor fir
   ])
 })
 
+test('a successor that still waits for its start when the configuration changes again is of the newest: nobody replaces it', () => {
+  const stage = ready(1)
+  stage.configure({}, 'r2')
+  stage.tell({
+    type: 'provision.refused',
+    ...stage.life(2),
+    why: 'bad_config',
+    detail: 'no such command',
+  })
+  expect(stage.word(2)).toBe('backoff')
+  stage.configure({}, 'r3')
+  expect(stage.commands.findLast((each) => each.type === 'provision')).toMatchObject({
+    runner: stage.id(2),
+    revision: 'r3',
+  })
+  stage.open(2)
+  stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
+  stage.exit(1)
+  stage.answer('probe.passed', 2)
+  expect([stage.started, stage.word(2), app(stage).rolling]).toEqual([2, 'idle', false])
+})
+
 test('a new revision of adopted servers replaces nobody', () => {
   const stage = ready(0, { urls: ['http://127.0.0.1:9001'] })
   stage.configure({}, 'r2')
