@@ -189,10 +189,7 @@ async function startFleet(
         runnerLogBytes: first.logs.runnerBytes,
         warn: (text) => log({ level: 'warn', event: 'host.warning', text }),
       }),
-    control: async (clock, prober) => {
-      const control = await createControl({ clock, prober })
-      return { check: () => control.ask(), close: () => control.close() }
-    },
+    control: (clock, prober) => createControl({ clock, prober }),
     sweep: async (clock, records, keep) => {
       const orphans = await endOrphans({ clock, logDir, records, keep })
       for (const { runner, pid } of orphans)

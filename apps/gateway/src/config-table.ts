@@ -52,7 +52,7 @@ export const sectionFields = {
       default: 1_000_000,
       min: 1,
       max: 100_000_000,
-      reason: 'per app; its index is in memory',
+      reason: 'of all apps together; its index is in memory',
     },
     directWaiting: {
       kind: 'integer',

@@ -12,6 +12,7 @@ test.for([
   'packages/host/README.md',
   'packages/prober/README.md',
   'packages/supervisor/README.md',
+  'packages/upstream/README.md',
   'docs/reference/journal.md',
 ])('%s', (page) => {
   const [, shown] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, page), 'utf8'))!

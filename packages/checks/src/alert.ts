@@ -97,7 +97,11 @@ export class Alert {
     this.#quiet.unref()
     const delivered = await this.#deliver(JSON.stringify(message))
     this.#sending = false
-    if (!delivered && !this.#closing.signal.aborted) this.#failed()
+    if (!delivered) {
+      // Nobody was told: at the end of the span it is tried again.
+      this.#told = message.previous
+      if (!this.#closing.signal.aborted) this.#failed()
+    }
     if (this.#quiet === null) this.changed()
   }
 

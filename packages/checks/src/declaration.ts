@@ -7,7 +7,7 @@ import { invalid, readCount, readSeconds, refuseUnknown } from './option.ts'
 
 /** What a runner may say of its health check. Left out = the gateway's default. */
 export interface HealthCheckOptions {
-  /** Failures of a runner younger than this do not count. Default 30. */
+  /** Failures of a runner younger than this, or than its app's `startupTimeoutSeconds`, do not count. Default 30. */
   readonly startPeriodSeconds?: number
   /** Longest an answer may take. Default 5. */
   readonly timeoutSeconds?: number

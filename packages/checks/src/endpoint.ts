@@ -100,7 +100,10 @@ export class Endpoints<Request = unknown> {
     const startup = (asked: HealthRequest<Request>) => this.#startup(asked)
     const health = (asked: HealthRequest<Request>) => this.health(asked.query, asked.accept)
     const routes: [string, (asked: HealthRequest<Request>) => Reply][] = [
-      ['/live', (asked) => (asked.accept === undefined ? live() : this.#live(asked))],
+      [
+        '/live',
+        (asked) => (asked.accept === undefined && asked.query === '' ? live() : this.#live(asked)),
+      ],
       ['/ready', ready],
       ['/startup', startup],
       ['/health', health],

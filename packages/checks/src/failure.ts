@@ -78,6 +78,7 @@ const byCode: Readonly<Record<string, FailureCode>> = {
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
   UND_ERR_BODY_TIMEOUT: 'timeout',
+  ERR_MODULE_NOT_FOUND: 'misconfigured',
   EACCES: 'permission_denied',
   EPERM: 'permission_denied',
   ENOENT: 'not_found',

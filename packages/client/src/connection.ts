@@ -125,6 +125,8 @@ class Connection implements ChannelConnection {
     }
     this.#socket = socket
     this.#welcome = false
+    // Who accepts and never answers is silent too.
+    this.#wait(this.#options.silenceMs ?? SILENCE_MS, () => this.#giveUp())
     // A socket that was given up may still speak.
     const mine = (act: (event: any) => void) => (event: unknown) => {
       if (this.#socket === socket) act(event)
@@ -142,6 +144,8 @@ class Connection implements ChannelConnection {
             ...(this.seq !== null && { since: this.seq }),
           }),
         )
+        // Who goes on where nothing happened is told nothing: the pong says that it is welcome, before its token is over.
+        if (this.seq !== null) socket.send('{"type":"ping"}')
         this.#listen()
       }),
     )
@@ -149,8 +153,13 @@ class Connection implements ChannelConnection {
       'message',
       mine(({ data }: { data: unknown }) => this.#receive(data)),
     )
-    // An error is always followed by a close.
-    socket.addEventListener('error', () => {})
+    // Node 22 says no `close` of a connection that never opened; a `close` that follows elsewhere finds the socket given up.
+    socket.addEventListener(
+      'error',
+      mine(() => {
+        if (this.state === 'connecting') this.#giveUp()
+      }),
+    )
     socket.addEventListener(
       'close',
       mine(({ code, reason }: { code: number; reason: string }) => {
@@ -169,8 +178,9 @@ class Connection implements ChannelConnection {
     let message: { type?: unknown; seq?: unknown; code?: unknown; message?: unknown }
     try {
       message = JSON.parse(String(data)) as typeof message
+      void message.type
     } catch {
-      return this.#complain('bad_message', 'The gateway sent something that is no JSON.')
+      return this.#complain('bad_message', 'The gateway sent something that is no JSON object.')
     }
     switch (message.type) {
       case 'snapshot':
@@ -196,13 +206,15 @@ class Connection implements ChannelConnection {
   }
 
   #silent(): void {
-    if (this.#asked) {
-      this.#stop()
-      return this.#lost()
-    }
+    if (this.#asked) return this.#giveUp()
     this.#asked = true
     this.#socket?.send('{"type":"ping"}')
     this.#wait(this.#options.silenceMs ?? SILENCE_MS, () => this.#silent())
+  }
+
+  #giveUp(): void {
+    this.#stop()
+    this.#lost()
   }
 
   #lost(): void {
@@ -223,7 +235,9 @@ class Connection implements ChannelConnection {
   /** The address with a fresh token, where there is a key. */
   async #address(): Promise<string> {
     const { url, token } = this.#options
-    const address = new URL('v1/realtime', url.endsWith('/') ? url : `${url}/`)
+    const base = url.endsWith('/') ? url : `${url}/`
+    if (!URL.canParse('v1/realtime', base)) throw new Refusal(`url is no address: ${url}`)
+    const address = new URL('v1/realtime', base)
     const secret = token === undefined ? await this.#askForToken() : await token()
     address.protocol = address.protocol.replace('http', 'ws')
     if (secret !== null) address.searchParams.set('token', secret)

@@ -76,7 +76,10 @@ test('comes back after a loss and goes on after the last number', async () => {
   sockets[0]!.emit('close', { code: 1006, reason: '' })
   await vi.advanceTimersByTimeAsync(250)
   sockets[1]!.emit('open')
-  expect(sockets[1]!.sent).toEqual([{ type: 'subscribe', topics: ['runners'], since: 9 }])
+  expect(sockets[1]!.sent).toEqual([
+    { type: 'subscribe', topics: ['runners'], since: 9 },
+    { type: 'ping' },
+  ])
 })
 
 test('waits longer after each failure, to a limit; what was said resets it', async () => {
@@ -177,7 +180,7 @@ describe('with a key', () => {
     await vi.advanceTimersByTimeAsync(250)
     expect(asked.length).toBe(2)
     sockets[1]!.emit('open')
-    expect(sockets[1]!.sent).toMatchObject([{ type: 'subscribe', since: 5 }])
+    expect(sockets[1]!.sent).toMatchObject([{ type: 'subscribe', since: 5 }, { type: 'ping' }])
     // A second one that is refused before a word is a refusal.
     sockets[1]!.emit('close', { code: 4401, reason: 'no' })
     await vi.advanceTimersByTimeAsync(100_000)

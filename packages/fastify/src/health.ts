@@ -72,7 +72,7 @@ async function plugin(app: FastifyInstance, options: HealthOptions): Promise<voi
     return this.header(healthCheckHeader, 'true')
   })
   const declare = serveDeclaration(app)
-  if (options.overload !== undefined) shedLoad(app, new Pressure(options.overload), endpoints.paths)
+  if (options.overload !== undefined) shedLoad(app, new Pressure(options.overload), endpoints)
   if (options.listen === undefined) serve(app, endpoints)
   else serveApart(app, endpoints, options.listen)
   if (options.healthCheck !== undefined)

@@ -2,8 +2,8 @@
  * Remedies as commands of the operator's choice: a program and its arguments, no shell. `{device}` and `{node}` are replaced in
  * arguments, nothing else is; a command that takes too long is ended with everything it started.
  */
-import { mkdir, readdir, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, mkdir, readdir, unlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Clock, NodeEvidence } from '@health/core'
 import { runCommand, type CommandLine } from './command-run.ts'
 import { runDiag, type DiagLevel } from './dcgm-diag.ts'
@@ -117,9 +117,28 @@ async function writeEvidence(
 ): Promise<void> {
   const name = node.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 100)
   const stamp = new Date(wall).toISOString().replace(/[:.]/g, '-')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await createFolder(folder)
   const text = JSON.stringify({ writtenAt: new Date(wall).toISOString(), ...evidence }, null, 2)
   await writeFile(join(folder, `escalation-${stamp}-${name}.json`), `${text}\n`, { mode: 0o600 })
   const files = (await readdir(folder)).filter((file) => /^escalation-.*\.json$/.test(file)).sort()
   await Promise.all(files.slice(0, -FILES_KEPT).map((file) => unlink(join(folder, file))))
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Makes a folder with its parents. Not `recursive: true`: below a file system that answers ENOENT to every mkdir that never ends. */
+async function createFolder(path: string): Promise<void> {
+  if (await exists(path)) return
+  const parent = dirname(path)
+  if (parent !== path) await createFolder(parent)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been quicker.
+    if (!(await exists(path))) throw error
+  }
 }

@@ -3,9 +3,9 @@
  * that ended, so that a crash loop cannot fill the disk file by file. It never touches the files of a runner that lives, nor
  * anything not named `*.log` or `*.log.1`, and a disk that refuses never keeps a runner from starting.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { readdir, stat, unlink } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Clock } from '@health/core'
 import { boundLog, logPath, openLog } from './output-log.ts'
 
@@ -37,7 +37,7 @@ export class LogShelf {
   /** A descriptor for a child to inherit, to be closed by the caller; null when the disk refuses: its output goes nowhere. */
   open(runner: string): number | null {
     try {
-      mkdirSync(this.#options.logDir, { recursive: true, mode: 0o700 })
+      createFolder(this.#options.logDir)
       return openLog(logPath(this.#options.logDir, runner))
     } catch (error) {
       this.#warn(`The output of ${runner} goes nowhere: ${(error as Error).message}`)
@@ -117,4 +117,17 @@ export async function clearShelf(
       gone++
   }
   return gone
+}
+
+/** Makes a folder with its parents. Not `recursive: true`: below a file system that answers ENOENT to every mkdir that never ends. */
+function createFolder(path: string): void {
+  if (existsSync(path)) return
+  const parent = dirname(path)
+  if (parent !== path) createFolder(parent)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been quicker.
+    if (!existsSync(path)) throw error
+  }
 }

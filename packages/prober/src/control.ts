@@ -22,7 +22,7 @@ export interface ControlResult {
 /** The control probe. */
 export interface Control {
   /** Asks once. Callers that come while one is under way share its answer. Never rejects: what fails did not pass. */
-  ask(): Promise<ControlResult>
+  check(): Promise<ControlResult>
   close(): Promise<void>
 }
 
@@ -66,7 +66,7 @@ export async function createControl({
     return { passed, latencyMs: clock.now() - began }
   }
   return {
-    ask() {
+    check() {
       asked ??= ask().finally(() => (asked = null))
       return asked
     },

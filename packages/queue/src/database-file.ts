@@ -2,7 +2,7 @@
  * How the queue's file is opened or made: for one process alone, with every commit synced, and only when it is ours. Runs in
  * the writer's thread.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Room } from './room.ts'
@@ -78,7 +78,7 @@ export interface OpenFile {
 export function openFile(file: string): OpenFile {
   let db: DatabaseSync | undefined
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    createFolder(dirname(file))
     const room = new Room(file)
     db = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: false })
     // Bodies are nobody else's business; the log takes over the mode of its file. By name: to open and close the file here
@@ -180,4 +180,17 @@ function refusalOf(error: unknown, file: string): OpenRefusal {
     'HEALTH_QUEUE_FORMAT',
     `${file} cannot be read (${message}). Restore it, or move it away.`,
   )
+}
+
+/** Makes a folder with its parents. Not `recursive: true`: below a file system that answers ENOENT to every mkdir that never ends. */
+function createFolder(path: string): void {
+  if (existsSync(path)) return
+  const parent = dirname(path)
+  if (parent !== path) createFolder(parent)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been quicker.
+    if (!existsSync(path)) throw error
+  }
 }

@@ -297,7 +297,10 @@ describe('readers that do not read', () => {
     const alive = await here.client().open()
     const dead = await rawClient(here.port)
     expect(here.channel.size).toBe(2)
+    let pings = 0
+    dead.on('data', (bytes: Buffer) => (pings += bytes.filter((byte) => byte === 0x89).length))
     await once(dead, 'close')
+    expect(pings).toBe(2)
     await until(() => here.channel.size < 2)
     await alive.settled()
     expect(here.channel.size).toBe(1)

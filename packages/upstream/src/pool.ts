@@ -23,6 +23,8 @@ export function openRoute(url: string, options: RouteOptions = {}): Route {
   const parsed = new URL(url)
   if (parsed.protocol !== 'http:')
     throw new TypeError(`Only http:// is spoken here, not ${parsed.protocol}//.`)
+  if (parsed.href !== `${parsed.origin}/`)
+    throw new TypeError('The address of a server is http://host:port, nothing before or behind it.')
   const host = parsed.hostname.startsWith('[') ? parsed.hostname.slice(1, -1) : parsed.hostname
   return new Pool({ host, port: Number(parsed.port) || 80 }, parsed.host, options)
 }

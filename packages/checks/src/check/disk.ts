@@ -28,6 +28,8 @@ export function disk(options: DiskOptions & CheckSettings = {}): CheckOptions {
   const { path = '.', minFreePercent = 5, warnFreePercent = 10 } = own
   for (const [name, value] of Object.entries({ minFreePercent, warnFreePercent }))
     number(value, `disk.${name}`, 0, 100)
+  number(own.minFreeBytes, 'disk.minFreeBytes')
+  number(own.warnFreeBytes, 'disk.warnFreeBytes')
   const bytes = {
     ...(own.minFreeBytes === undefined ? {} : { min: own.minFreeBytes }),
     ...(own.warnFreeBytes === undefined ? {} : { warn: own.warnFreeBytes }),

@@ -64,6 +64,7 @@ export function gpuMemory(options: GpuMemoryOptions & CheckSettings = {}): Check
     if (maxProcessBytes !== undefined) {
       const mine = held.filter(([owner]) => owner === pid)
       const bytes = mine.reduce((sum, [, mebibytes = 0]) => sum + mebibytes * mebibyte, 0)
+      if (Number.isNaN(bytes)) throw new CheckFailure('not_supported')
       answers.push(atMost(bytes, 'bytes', { max: maxProcessBytes }))
     }
     return worst(answers)

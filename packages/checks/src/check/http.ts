@@ -82,7 +82,7 @@ function isExpected(status: number, expected: HttpOptions['status']): boolean {
 
 function matches(body: string, wanted: NonNullable<HttpOptions['body']>): boolean {
   if (typeof wanted === 'string') return body.includes(wanted)
-  if (wanted instanceof RegExp) return wanted.test(body)
+  if (wanted instanceof RegExp) return body.search(wanted) !== -1 // `test` would remember where a /g pattern stood
   let json: unknown
   try {
     json = JSON.parse(body)
