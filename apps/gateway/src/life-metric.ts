@@ -26,6 +26,7 @@ const byRule: Readonly<Record<string, Reason>> = {
   'outcome.request_timeout': 'request_timeout',
   'pool.keep_alive': 'keep_alive_expired',
   'pool.scaled_down': 'scaled_down',
+  'pool.unneeded': 'scaled_down',
   'pool.replaced': 'replaced',
   'pool.app_removed': 'app_removed',
   'order.stop': 'stopped',

@@ -20,8 +20,8 @@ export const rules = {
   'start.port': { says: 'The port opened; with readyAfterFirstPass one pass is awaited.' },
   'start.ready': { says: 'The runner is ready: its port opened, or its first check passed.' },
   'start.deadline': {
-    says: 'The port did not open within startupTimeoutSeconds.',
-    fact: 'the port did not open within startupTimeoutSeconds',
+    says: 'Not ready in time: no open port within startupTimeoutSeconds or, with readyAfterFirstPass, no pass within the start period.',
+    fact: 'it was not ready in time',
     limit: 'startupTimeoutSeconds',
   },
   'start.failed': {

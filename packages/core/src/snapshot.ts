@@ -56,16 +56,13 @@ export function snapshot(fleet: Fleet): Snapshot {
 /** A fleet from a snapshot. Throws HEALTH_SNAPSHOT_FORMAT for anything else, a newer format included. */
 export function restore(json: unknown): Fleet {
   const saved = json as Snapshot
-  if (
-    typeof json !== 'object' ||
-    json === null ||
-    saved.format !== FORMAT ||
-    !Array.isArray(saved.apps)
-  )
+  if (typeof json !== 'object' || json === null || saved.format !== FORMAT)
     throw new HealthError(
       'HEALTH_SNAPSHOT_FORMAT',
       `This snapshot has format ${String((json as { format?: unknown } | null)?.format)}; this version reads ${FORMAT}.`,
     )
+  if (!Array.isArray(saved.apps))
+    throw new HealthError('HEALTH_SNAPSHOT_FORMAT', 'This snapshot is damaged: it has no apps.')
   const fleet = new Fleet(saved.seed, saved.policy)
   fleet.nodes = Nodes.restore(saved.nodes, { seed: saved.seed })
   fleet.now = saved.at

@@ -107,7 +107,8 @@ const specs: Readonly<Record<string, OptionSpec>> = {
   ...nodeOptions,
 }
 
-function flat(json: unknown, path: string): Values {
+/** `inside`: of a section, in which there is no other one. */
+function flat(json: unknown, path: string, inside = false): Values {
   const under = (name: string): string => (path === '' ? name : `${path}.${name}`)
   if (!isObject(json))
     throw new HealthError(
@@ -116,9 +117,15 @@ function flat(json: unknown, path: string): Values {
       path,
     )
   const out: Record<string, unknown> = {}
+  const put = (name: string, value: unknown, at: string): void => {
+    if (Object.hasOwn(out, name) && JSON.stringify(out[name]) !== JSON.stringify(value))
+      throw new HealthError('HEALTH_POLICY_INVALID', `${at} is said twice, with other values.`, at)
+    out[name] = value
+  }
   for (const [name, value] of Object.entries(json)) {
-    if (name === 'policy' || name === 'healthCheck') {
-      Object.assign(out, flat(value, under(name)))
+    if (!inside && (name === 'policy' || name === 'healthCheck')) {
+      for (const [option, each] of Object.entries(flat(value, under(name), true)))
+        put(option, each, `${under(name)}.${option}`)
       continue
     }
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
@@ -129,7 +136,7 @@ function flat(json: unknown, path: string): Values {
         under(name),
       )
     checkOption(under(name), spec, value)
-    out[name] = value
+    put(name, value, under(name))
   }
   return out
 }

@@ -300,6 +300,17 @@ describe('what no journal can answer is refused by the name of the option', () =
     [{ apps: { 'no/app': { failureThreshold: 2 } } }, 'HEALTH_POLICY_UNKNOWN', 'apps.no/app'],
     [{ apps: [] }, 'HEALTH_POLICY_INVALID', 'apps'],
     [{ dryRun: ['outcome.server_error'] }, 'HEALTH_POLICY_INVALID', 'policy.dryRun'],
+    [
+      { failureThreshold: 4, policy: { failureThreshold: 3 } },
+      'HEALTH_POLICY_INVALID',
+      'policy.failureThreshold',
+    ],
+    [
+      { policy: { failureThreshold: 3 }, failureThreshold: 4 },
+      'HEALTH_POLICY_INVALID',
+      'failureThreshold',
+    ],
+    [{ policy: { policy: { failureThreshold: 3 } } }, 'HEALTH_POLICY_UNKNOWN', 'policy.policy'],
     [[], 'HEALTH_POLICY_INVALID', ''],
     ['x', 'HEALTH_POLICY_INVALID', ''],
   ] as const)('%j is %s', ([change, code, path]) => {

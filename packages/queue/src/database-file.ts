@@ -2,7 +2,7 @@
  * How the queue's file is opened or made: for one process alone, with every commit synced, and only when it is ours. Runs in
  * the writer's thread.
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Room } from './room.ts'
@@ -79,6 +79,12 @@ export function openFile(file: string): OpenFile {
   let db: DatabaseSync | undefined
   try {
     createFolder(dirname(file))
+    // SQLite takes such a file for a new one and throws its log away, with every request in it.
+    if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) ?? 0) > 0)
+      throw new OpenRefusal(
+        'HEALTH_QUEUE_FORMAT',
+        `${file} is empty, and its log is not: it is damaged. Restore it, or move both away.`,
+      )
     const room = new Room(file)
     db = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: false })
     // Bodies are nobody else's business; the log takes over the mode of its file. By name: to open and close the file here
@@ -181,6 +187,9 @@ function refusalOf(error: unknown, file: string): OpenRefusal {
     `${file} cannot be read (${message}). Restore it, or move it away.`,
   )
 }
+
+/** Bytes of a file; undefined: there is none. */
+const sizeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.size
 
 /** Makes a folder with its parents. Not `recursive: true`: below a file system that answers ENOENT to every mkdir that never ends. */
 function createFolder(path: string): void {

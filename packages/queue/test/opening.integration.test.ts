@@ -69,6 +69,14 @@ const damages: readonly {
     says: /not a queue/,
   },
   {
+    what: 'that was emptied beside its log',
+    damage: (dir) => {
+      writeFileSync(join(dir, 'queue.db-wal'), 'what was accepted last')
+      truncateSync(join(dir, 'queue.db'), 0)
+    },
+    says: /is empty, and its log is not/,
+  },
+  {
     what: 'that was cut',
     damage: (dir) => truncateSync(join(dir, 'queue.db'), 8_192),
     says: /queue\.db/,

@@ -15,9 +15,9 @@ export function span(ms: number): string {
 export function moment(result: WhatIfResult, at: number): string {
   const dated = (result.wall[0]?.at ?? Number.POSITIVE_INFINITY) <= result.from
   const known = dated ? result.wall.findLast((each) => each.at <= at) : undefined
-  return known === undefined
-    ? `+${span(at - result.from)}`
-    : new Date(at + known.offset).toISOString()
+  const date = new Date(at + (known?.offset ?? Number.NaN))
+  // A journal may hold any number; not each of them is a day.
+  return Number.isNaN(date.getTime()) ? `+${span(at - result.from)}` : date.toISOString()
 }
 
 /** A moment without its day, where the day is that of the beginning, which the first line names. */

@@ -27,6 +27,7 @@ const pages: Readonly<Record<string, string>> = {
   'order.shutdown': 'shutdown',
   'pool.keep_alive': 'keep_alive_expired',
   'pool.scaled_down': 'scaled_down',
+  'pool.unneeded': 'scaled_down',
   'pool.replaced': 'replaced',
   'pool.app_removed': 'app_removed',
   'node.escalate': 'node.escalated',
