@@ -38,8 +38,10 @@ export function describe(
       return `setup failed: ${event.detail}`
     case 'order.stop':
     case 'order.drain':
-    case 'order.kill':
       return `${event.type.slice(6)} ordered by ${event.by}${event.replace === true ? ', successor first' : ''}`
+    case 'order.kill':
+      // It does not wait, for a successor neither.
+      return `kill ordered by ${event.by}`
     case 'order.check':
       return `${event.manual ? 'manual' : 'regular'} check ordered by ${event.by}`
     case 'request.cancelled':

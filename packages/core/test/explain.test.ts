@@ -127,6 +127,12 @@ test.for([
   )
 })
 
+test('a kill waits for nothing, and does not say that it waits for a successor', () => {
+  const stage = ready(2)
+  stage.order('order.kill', 1, { replace: true })
+  expect(lines(why(stage))).toContain('kill ordered by somebody')
+})
+
 test.for([
   ['order.stop', 'stop ordered by somebody'],
   ['order.drain', 'drain ordered by somebody'],
