@@ -7,10 +7,15 @@ import { expect, test } from 'vitest'
 import { root } from './gateway-process.ts'
 
 test.for([
+  'packages/checks/README.md',
+  'packages/client/README.md',
   'packages/core/README.md',
+  'packages/fastify/README.md',
   'packages/gpu/README.md',
   'packages/host/README.md',
   'packages/prober/README.md',
+  'packages/queue/README.md',
+  'packages/realtime/README.md',
   'packages/supervisor/README.md',
   'packages/upstream/README.md',
   'docs/reference/journal.md',
@@ -19,7 +24,8 @@ test.for([
   const data = mkdtempSync(join(tmpdir(), 'health-readme-'))
   try {
     // Clocks, adapters and telemetry would keep the process.
-    const program = `${shown!.replaceAll('.health', data)}\nprocess.exit()`
+    // Nor must they need a port that somebody else has.
+    const program = `${shown!.replaceAll('.health', data).replace(/listen\(\d+/, 'listen(0')}\nprocess.exit()`
     const { status, stderr } = spawnSync(
       process.execPath,
       [
