@@ -136,9 +136,9 @@ export class Lane<T extends Placed> {
     return this.#waiting === 0 ? undefined : this.#items[first(this.#waitingTree)]
   }
 
-  /** All that the lane holds, in order. */
-  held(): T[] {
-    return this.#items.filter((item) => item !== undefined)
+  /** All that the lane holds, in order. Nothing may enter or leave meanwhile. */
+  *held(): Generator<T> {
+    for (const item of this.#items) if (item !== undefined) yield item
   }
 
   /** Moves what is held to the front of a lane with as much room again. */

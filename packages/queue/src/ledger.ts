@@ -204,10 +204,11 @@ export class Ledger {
     const found = this.#leases.upTo(Infinity, most, mine)
     for (const app of this.#apps.values()) {
       if (name !== undefined && app.name !== name) continue
-      for (const entry of [...app.normal.held(), ...app.low.held()]) {
-        if (found.length >= most) return found
-        if (entry.standing === QUEUED && this.#entries.get(entry.id) === entry) found.push(entry)
-      }
+      for (const lane of [app.normal, app.low])
+        for (const entry of lane.held()) {
+          if (found.length >= most) return found
+          if (entry.standing === QUEUED && this.#entries.get(entry.id) === entry) found.push(entry)
+        }
     }
     return found
   }

@@ -36,6 +36,30 @@ export function describeEnds(start: StartQueue): void {
     expect(queue.size(APP, NOW)).toEqual({ ready: 0, all: 0, oldest: null })
   })
 
+  test('what is open is told, what runs first, no more than asked for and never what has ended', async (context) => {
+    const queue = await start()
+    if (queue.open === undefined) return context.skip()
+    await fill(queue, 'a', 'b')
+    await queue.submit(sampleSubmission('low', { priority: 'low' }))
+    await queue.submit(sampleSubmission('c'))
+    await queue.submit(sampleSubmission('elsewhere', { app: 'demo/other' }))
+    const done = await leaseOne(queue)
+    await queue.complete('a', done.fence, sampleLine(1), sampleAnswer(NOW))
+    expect(await leaseOne(queue)).toMatchObject({ request: { id: 'b' } })
+    const told = (most: number, app?: string): unknown =>
+      queue.open?.(most, app).map(({ id, status, position }) => [id, status, position])
+    const open = [
+      ['b', 'IN_PROGRESS', null],
+      ['c', 'IN_QUEUE', 0],
+      ['low', 'IN_QUEUE', 1],
+    ]
+    expect(told(10, APP)).toEqual(open)
+    expect(told(2, APP)).toEqual(open.slice(0, 2))
+    expect(told(1, APP)).toEqual(open.slice(0, 1))
+    expect(told(0, APP)).toEqual([])
+    expect(told(10)).toEqual([...open, ['elsewhere', 'IN_QUEUE', 0]])
+  })
+
   test('a start deadline passes only for a request that waits', async () => {
     const queue = await start()
     await queue.submit(sampleSubmission('a', { startBefore: 20_000 }))
