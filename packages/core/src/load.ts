@@ -30,7 +30,13 @@ import {
   unmark,
   vacate,
 } from './seat.ts'
-import { type Fleet, NO_RUNNER, type RunnerHandle, type RunnerRecord } from './state.ts'
+import {
+  type AppRecord,
+  type Fleet,
+  NO_RUNNER,
+  type RunnerHandle,
+  type RunnerRecord,
+} from './state.ts'
 import { traits } from './word.ts'
 
 /** Hints kept per runner. */
@@ -62,9 +68,9 @@ export function place(
     readonly queued?: boolean
   },
 ): RunnerHandle {
-  const record = fleet.apps.get(app)
-  if (record === undefined || record.removed) return NO_RUNNER
   const load = loadOf(fleet)
+  const record = served(fleet, load, app)
+  if (record === null) return NO_RUNNER
   const row = rowOf(load, record)
   if (record.seatsStale || record.reseated.length > 0) refresh(load, row)
   enlist(load, row, wantedBy(row, asked?.queued === true ? 0 : 1))
@@ -82,6 +88,14 @@ export function place(
   row.inFlight++
   join(load, row, chosen)
   return chosen as RunnerHandle
+}
+
+/** An app that is served. Most are asked for again right away: to search for its name is a tenth of a grant. */
+function served(fleet: Fleet, load: Load, app: string): AppRecord | null {
+  const { latest } = load
+  if (latest !== null && latest.id === app && !latest.removed) return latest
+  const record = fleet.apps.get(app)
+  return record === undefined || record.removed ? null : (load.latest = record)
 }
 
 function choose(load: Load, row: Row, hint: string | null, avoid: string | null): number {

@@ -56,6 +56,8 @@ export interface Row {
 /** The live load of a fleet. */
 export class Load {
   readonly rows = new Map<AppRecord, Row>()
+  /** The app that was last given a slot; it may be off the books by now, and is `removed` then. */
+  latest: AppRecord | null = null
   /** By seat: who sits there, and the row of its app. */
   readonly records: (RunnerRecord | null)[] = []
   readonly rowAt: (Row | null)[] = []

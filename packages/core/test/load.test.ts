@@ -281,14 +281,29 @@ test('seats of runners that come and go are used again', () => {
 })
 
 test('an app that was removed and configured again begins with an empty ledger', () => {
-  const stage = pool(1)
+  const stage = pool(1, 2)
   take(stage)
   stage.tell({ type: 'app.removed', app: APP })
+  expect(take(stage)).toBe(0)
   stage.exit()
   stage.configure()
   stage.openAll()
   expect(demandOf(stage.fleet, APP).inFlight).toBe(0)
   expect(countTraffic(stage.fleet, stage.at)).toEqual([])
+  expect(take(stage)).toBe(2)
+})
+
+test('apps that are asked in turns give runners of their own', () => {
+  const stage = pool(2)
+  const other = 'test/other'
+  const { options } = stage.fleet.apps.get(APP)!
+  stage.tell({ type: 'app.configured', app: other, options, policy: {}, revision: 'r1' })
+  stage.openAll()
+  const given = [APP, other, APP, other, APP, other].map((app) => {
+    const handle = place(stage.fleet, app)
+    return handle === NO_RUNNER ? null : runnerOf(stage.fleet, handle).app
+  })
+  expect(given).toEqual([APP, other, APP, other, null, null])
 })
 
 /** What the ledger should choose, by looking at everybody. */
