@@ -37,13 +37,18 @@ export function refuse(
   throw new Refused({ status, errorType, detail, ...more })
 }
 
+/** Longest sentence of an answer, and longest path of a field, in characters. */
+const DETAIL_CHARACTERS = 1000
+
 /** The body of a refusal: `detail` for Python's client, `message` for JavaScript's, which shows nothing else. */
 export function errorBody(refusal: Refusal): Record<string, unknown> {
+  // Both may quote what was sent.
+  const detail = refusal.detail.slice(0, DETAIL_CHARACTERS)
   return {
-    detail: refusal.detail,
+    detail,
     error_type: refusal.errorType,
-    message: refusal.detail,
-    ...(refusal.path !== undefined && { path: refusal.path }),
+    message: detail,
+    ...(refusal.path !== undefined && { path: refusal.path.slice(0, DETAIL_CHARACTERS) }),
     ...(refusal.errorType === 'request_not_found' && { status: 'NOT_FOUND' }),
   }
 }
@@ -71,9 +76,6 @@ export const expectationUnknown: Refusal = {
   headers: { connection: 'close' },
 }
 
-/** Longest sentence of an answer, in characters. */
-const DETAIL_CHARACTERS = 1000
-
 const statusOf: Partial<Record<ErrorCode, readonly [status: number, errorType: string]>> = {
   HEALTH_EVENT_INVALID: [422, 'invalid_value'],
   HEALTH_POLICY_INVALID: [422, 'invalid_value'],
@@ -99,8 +101,7 @@ export function refusalOf(error: unknown): Refusal {
       return {
         status: known[0],
         errorType: known[1],
-        // Some messages quote what was sent.
-        detail: error.message.slice(0, DETAIL_CHARACTERS),
+        detail: error.message,
         ...(error.path !== undefined && { path: error.path }),
         ...((known[0] === 429 || known[0] === 503) && { headers: { 'retry-after': '1' } }),
       }

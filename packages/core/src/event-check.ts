@@ -4,6 +4,7 @@ import type { HealthEvent } from './event.ts'
 import { type EventShape, eventShapes, type FieldKind, objectShapes } from './event-shape.ts'
 import { checkDevices } from './gpu-shape.ts'
 import { nearest } from './option.ts'
+import { quote } from './quote.ts'
 
 const MAX_TEXT = 10_000
 const MAX_LIST = 100_000
@@ -72,7 +73,7 @@ function checkFields(
     const field = value[name]
     if (!matches(kind, field))
       refuse(
-        `${under(name)} is ${JSON.stringify(field) ?? 'absent'}; allowed is ${kind}.`,
+        `${under(name)} is ${field === undefined ? 'absent' : quote(field)}; allowed is ${kind}.`,
         under(name),
       )
     const shape = shapes[kind.replace('?', '')]
@@ -93,7 +94,7 @@ export function checkEvent(value: unknown, path = ''): Omit<HealthEvent, 'at' | 
   const { type } = event
   if (typeof type !== 'string' || !Object.hasOwn(eventShapes, type))
     return refuse(
-      `${under('type')} is ${JSON.stringify(type) ?? 'absent'}; the nearest event is ${nearest(String(type), Object.keys(eventShapes))}.`,
+      `${under('type')} is ${type === undefined ? 'absent' : quote(type)}; the nearest event is ${nearest(typeof type === 'string' ? type : '', Object.keys(eventShapes))}.`,
       under('type'),
     )
   const fields: Readonly<Record<string, FieldKind>> = (

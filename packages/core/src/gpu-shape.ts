@@ -2,6 +2,7 @@
 import { HealthError } from './error.ts'
 import type { DeviceSample } from './node-event.ts'
 import { nearest } from './option.ts'
+import { quote } from './quote.ts'
 import { recoveryActions } from './xid.ts'
 
 type Kind = 'text' | 'number' | 'flag' | 'numbers' | 'recovery'
@@ -79,7 +80,7 @@ export function checkDevices(devices: readonly unknown[], path: string): void {
       if (!matches(kind, value))
         refuse(
           under(name),
-          `${under(name)} is ${JSON.stringify(value) ?? 'absent'}; allowed is ${allowed[kind]}.`,
+          `${under(name)} is ${value === undefined ? 'absent' : quote(value)}; allowed is ${allowed[kind]}.`,
         )
     }
   }

@@ -4,6 +4,7 @@
  */
 import { HealthError } from './error.ts'
 import { checkOptions, nearest, type OptionSpec } from './option.ts'
+import { quote } from './quote.ts'
 import { actionClasses, type ActionClass } from './xid.ts'
 
 /** Tunables of nodes and devices, by their names in `policy`. */
@@ -329,7 +330,7 @@ export function checkXidOverrides(
         typeof value === 'string' ? ` The nearest is "${nearest(value, actionClasses)}".` : ''
       throw new HealthError(
         'HEALTH_POLICY_INVALID',
-        `${path}.${number} is ${JSON.stringify(value) ?? String(value)}; allowed is ${actionClasses.map((word) => `"${word}"`).join(' or ')}.${hint}`,
+        `${path}.${number} is ${quote(value)}; allowed is ${actionClasses.map((word) => `"${word}"`).join(' or ')}.${hint}`,
         `${path}.${number}`,
       )
     }

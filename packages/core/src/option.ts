@@ -3,6 +3,7 @@
  * unknown names with the nearest known one; which options there are is said in the tables.
  */
 import { HealthError } from './error.ts'
+import { quote } from './quote.ts'
 
 /** How one option is checked and translated. */
 export type OptionSpec =
@@ -35,7 +36,7 @@ export type OptionSpec =
 export const refuse = (path: string, value: unknown, allowed: string): never => {
   throw new HealthError(
     'HEALTH_POLICY_INVALID',
-    `${path} is ${JSON.stringify(value) ?? String(value)}; allowed is ${allowed}.`,
+    `${path} is ${quote(value)}; allowed is ${allowed}.`,
     path,
   )
 }
@@ -109,6 +110,9 @@ export function checkOption(path: string, spec: OptionSpec, value: unknown): voi
   }
 }
 
+/** As far as a wrong name is looked at, in characters: what is longer resembles none, and its distance costs as much as it is long. */
+const MAX_NAME = 64
+
 /** The name in `names` that is nearest to a wrong one, for messages. */
 export function nearest(name: string, names: readonly string[]): string {
   const distance = (a: string, b: string): number => {
@@ -125,7 +129,8 @@ export function nearest(name: string, names: readonly string[]): string {
     }
     return row[b.length]!
   }
-  const by = (candidate: string): number => distance(name.toLowerCase(), candidate.toLowerCase())
+  const wrong = name.slice(0, MAX_NAME).toLowerCase()
+  const by = (candidate: string): number => distance(wrong, candidate.toLowerCase())
   return names.reduce(
     (best, candidate) => (by(candidate) < by(best) ? candidate : best),
     names[0] ?? '',

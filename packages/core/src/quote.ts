@@ -1,0 +1,22 @@
+/**
+ * A wrong value as a message shows it. Values come from outside, of any size and depth: what is shown is short, and no value makes the
+ * refusal of it fail.
+ */
+
+/** Longest text of a value, in characters. */
+const MAX_QUOTE = 200
+
+/** A value as JSON, cut; what is not JSON by its name. */
+export function quote(value: unknown): string {
+  const text = textOf(value)
+  return text.length <= MAX_QUOTE ? text : `${text.slice(0, MAX_QUOTE)}…`
+}
+
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    // JSON is read to any depth, and written only as deep as the stack.
+    return 'nested too deep to be shown'
+  }
+}
