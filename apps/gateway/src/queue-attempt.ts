@@ -100,7 +100,8 @@ export class QueueAttempt implements Sink {
         : ownAnswer(end.instead, at, end.rule, this.attempt.runner.id)
     }
     if (this.#body.tooLarge) return ownAnswer(tooLarge, at, end.rule, this.attempt.runner.id)
-    const headers: Record<string, string | readonly string[]> = {}
+    // Without a prototype: a header may have the name of one of its members.
+    const headers: Record<string, string | readonly string[]> = Object.create(null)
     const { forward } = this.#head
     for (let i = 0; i < forward.length; i += 2) {
       const name = forward[i]!

@@ -44,11 +44,11 @@ export type QueueTarget =
       readonly id: string
     }
 
-const tails: Readonly<Record<string, 'status' | 'result' | 'cancel'>> = {
-  status: 'status',
-  response: 'result',
-  cancel: 'cancel',
-}
+/** A map, not an object: `constructor` is the last word of nothing. */
+const tails: ReadonlyMap<string, 'status' | 'result'> = new Map([
+  ['status', 'status'],
+  ['response', 'result'],
+])
 
 /** Reads a call under `/queue`; null when it is none. Only a POST submits; a path below the app before `requests` is let pass. */
 export function parseQueueTarget(method: string, rest: string): QueueTarget | null {
@@ -71,8 +71,8 @@ export function parseQueueTarget(method: string, rest: string): QueueTarget | nu
   if (tail.length === 0) return { kind: 'result', app: target.app, id }
   if (tail.length === 2 && tail[0] === 'status' && tail[1] === 'stream')
     return { kind: 'stream', app: target.app, id }
-  const kind = tail.length === 1 ? tails[tail[0]!] : undefined
-  return kind === undefined || kind === 'cancel' ? null : { kind, app: target.app, id }
+  const kind = tail.length === 1 ? tails.get(tail[0]!) : undefined
+  return kind === undefined ? null : { kind, app: target.app, id }
 }
 
 const services: ReadonlyMap<string, string> = new Map([

@@ -43,6 +43,8 @@ test.for([
   ['PUT', 'a/b/requests/1', null],
   ['DELETE', 'a/b/requests/1', null],
   ['GET', 'a/b/requests/1/other', null],
+  ['GET', 'a/b/requests/1/constructor', null],
+  ['GET', 'a/b/requests/1/__proto__', null],
 ] as const)('%s /queue/%s', ([method, rest, expected]) => {
   expect(parseQueueTarget(method, rest)).toEqual(expected)
 })

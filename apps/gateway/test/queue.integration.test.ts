@@ -279,6 +279,13 @@ describe('the queue', () => {
     expect(result.headers.getSetCookie()).toEqual(cookies)
   })
 
+  test('a header of an answer may have the name of what every object has', async () => {
+    const { request_id: id } = await submit('test/echo?constructor=b')
+    await finished(id!)
+    const result = await fetch(`${gateway.url}/queue/test/echo/requests/${id}`)
+    expect(result.headers.get('constructor')).toBe('b')
+  })
+
   test.for([299, 451, 599, 600, 999])(
     'a status that a runner may say is read again: %i',
     async (status) => {

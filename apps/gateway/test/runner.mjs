@@ -115,7 +115,7 @@ const server = createServer(async (request, response) => {
     'x-runner-pid': String(process.pid),
   }
   for (const [name, value] of wish)
-    if (name.startsWith('x-') || name === 'retry-after' || name === 'location')
+    if (name.startsWith('x-') || ['retry-after', 'location', 'constructor'].includes(name))
       headers[name] = value
   if (wish.has('cookie')) headers['set-cookie'] = wish.getAll('cookie')
   const text =
