@@ -38,15 +38,15 @@ const keptFromCaller = new Set([
 export const EXPOSED =
   'x-fal-request-id, x-fal-request-timeout-type, x-fal-error-type, x-fal-served-from'
 
-/** The headers that a `Connection` names, besides its own words; null when there are none, which is the usual case. */
-function named(connection: string): ReadonlySet<string> | null {
-  if (connection === 'keep-alive' || connection === 'close') return null
+/** The headers that a `Connection` names, besides its own words, and those of its lines `before`; null when there are none, which is the usual case. */
+function named(connection: string, before: ReadonlySet<string> | null): ReadonlySet<string> | null {
+  if (connection === 'keep-alive' || connection === 'close') return before
   const words = connection
     .toLowerCase()
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== 'keep-alive' && word !== 'close' && word !== '')
-  return words.length === 0 ? null : new Set(words)
+  return words.length === 0 ? before : new Set([...(before ?? []), ...words])
 }
 
 /** What is known of a header's name. */
@@ -114,7 +114,7 @@ export function forwardHead(raw: readonly string[], from: Forwarded): string[] {
     const { lower, toRunner } = nameOf(raw[i]!)
     if (toRunner) {
       if (!from.ours || lower !== 'authorization') out.push(lower, raw[i + 1]!)
-    } else if (lower === 'connection') drop = named(raw[i + 1]!)
+    } else if (lower === 'connection') drop = named(raw[i + 1]!, drop)
   }
   without(out, drop)
   out.push(
@@ -159,7 +159,7 @@ export function readRunnerHead(raw: readonly string[]): RunnerHead {
     if (!said) continue
     switch (lower) {
       case 'connection':
-        drop = named(value)
+        drop = named(value, drop)
         break
       case 'x-fal-runner-hints':
         hints = value

@@ -50,6 +50,22 @@ test.for([
     out: ['x-stay', '1'],
   },
   {
+    what: 'what any line of the connection names stays',
+    raw: [
+      'Connection',
+      'x-hop',
+      'Connection',
+      'x-leap',
+      'Connection',
+      'close',
+      'X-Hop',
+      '1',
+      'X-Leap',
+      '1',
+    ],
+    out: [],
+  },
+  {
     what: 'what only we may say stays',
     raw: flat({
       Host: 'h',
@@ -124,6 +140,12 @@ test.for([
       'Keep-Alive': '5',
       Trailer: 'x',
     }),
+    forward: [],
+    outcome: undefined,
+  },
+  {
+    what: 'what any line of the connection names stays',
+    raw: ['Connection', 'x-hop', 'Connection', 'keep-alive', 'X-Hop', '1'],
     forward: [],
     outcome: undefined,
   },
