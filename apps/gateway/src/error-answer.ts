@@ -60,14 +60,6 @@ export const bodyTooLarge: Refusal = {
   detail: 'The body is larger than limits.bodyBytes.',
 }
 
-/** What a request gets that names no host; HTTP/1.0 need not. */
-export const hostMissing: Refusal = {
-  status: 400,
-  errorType: 'bad_request',
-  detail: 'A request must have a Host header.',
-  headers: { connection: 'close' },
-}
-
 /** What a request gets that expects anything but `100-continue`. */
 export const expectationUnknown: Refusal = {
   status: 417,

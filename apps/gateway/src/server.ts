@@ -20,13 +20,13 @@ import {
   answerRaw,
   errorBody,
   expectationUnknown,
-  hostMissing,
   refusalOf,
   type Refusal,
 } from './error-answer.ts'
 import { Incoming } from './early-body.ts'
 import { createExitWatch } from './exit-watch.ts'
 import { fleetRoutes } from './fleet-route.ts'
+import { whyAmbiguous } from './framing.ts'
 import { createFront } from './front.ts'
 import type { Gateway, Log } from './gateway.ts'
 import type { HeartbeatTokens } from './heartbeat-token.ts'
@@ -198,8 +198,8 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   const front = createFront(gateway, linger, refusing)
   app.server.removeAllListeners('request')
   app.server.on('request', (request, response) => {
-    if (request.headers.host === undefined && request.httpVersionMinor > 0)
-      return answerRaw(response, requestId(), hostMissing, [])
+    const ambiguous = whyAmbiguous(request)
+    if (ambiguous !== null) return answerRaw(response, requestId(), ambiguous, [])
     try {
       if (front(request, response)) return
     } catch (error) {

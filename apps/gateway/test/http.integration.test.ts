@@ -440,6 +440,31 @@ describe('without keys', () => {
     { what: 'no host', head: 'GET /run/test/echo HTTP/1.1\r\n\r\n', status: 400 },
     { what: 'no host, as HTTP/1.0 may', head: 'GET /live HTTP/1.0\r\n\r\n', status: 200 },
     {
+      what: 'two hosts, the first of this machine',
+      head: 'GET /v1/apps HTTP/1.1\r\nhost: localhost\r\nHost: evil.example\r\n\r\n',
+      status: 400,
+    },
+    {
+      what: 'a coding that nobody here undoes',
+      head: 'POST /run/test/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+      status: 501,
+    },
+    {
+      what: 'the same on two lines',
+      head: 'POST /queue/test/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+      status: 501,
+    },
+    {
+      what: 'chunks of HTTP/1.0',
+      head: 'POST /run/test/echo HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+      status: 400,
+    },
+    {
+      what: 'chunks, however they are written',
+      head: 'POST /run/test/echo HTTP/1.1\r\nhost: x\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+      status: 200,
+    },
+    {
       what: 'an expectation that is none of HTTP',
       head: 'GET /live HTTP/1.1\r\nhost: x\r\nexpect: a-miracle\r\nconnection: close\r\n\r\n',
       status: 417,

@@ -1,0 +1,61 @@
+/**
+ * What node's parser lets pass though a server must refuse it (RFC 9112, 3.2 and 6.1): whoever stands before or behind us might see
+ * another host, another end of the body, or take the bytes of a coding for the body itself. It repairs nothing.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Refusal } from './error-answer.ts'
+
+const closing = { connection: 'close' }
+
+const hostMissing: Refusal = {
+  status: 400,
+  errorType: 'bad_request',
+  detail: 'A request must have a Host header.',
+  headers: closing,
+}
+
+const hostTwice: Refusal = {
+  status: 400,
+  errorType: 'bad_request',
+  detail: 'A request must have one Host header only.',
+  headers: closing,
+}
+
+const codingTooNew: Refusal = {
+  status: 400,
+  errorType: 'bad_request',
+  detail: 'HTTP/1.0 has no Transfer-Encoding.',
+  headers: closing,
+}
+
+const codingUnknown: Refusal = {
+  status: 501,
+  errorType: 'bad_request',
+  detail: 'Transfer-Encoding may be chunked and nothing else.',
+  headers: closing,
+}
+
+/** Why a request cannot be understood in one way only; null when it can. */
+export function whyAmbiguous(request: IncomingMessage): Refusal | null {
+  const { headers, httpVersionMinor } = request
+  // HTTP/1.0 need not name one.
+  if (headers.host === undefined) {
+    if (httpVersionMinor > 0) return hostMissing
+  } else if (namesHosts(request.rawHeaders)) return hostTwice
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return null
+  if (httpVersionMinor === 0) return codingTooNew
+  return coding.trim().toLowerCase() === 'chunked' ? null : codingUnknown
+}
+
+/** Whether there is more than one; node keeps the first and says nothing. */
+function namesHosts(raw: readonly string[]): boolean {
+  let found = false
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue
+    if (found) return true
+    found = true
+  }
+  return false
+}
