@@ -5,8 +5,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 /**
- * What a route asks for. `open` needs nothing; `page` is the console, open with keys and guarded like `/v1` without; `runner` is
- * an admin's or, with its token, the runner's own.
+ * What a route asks for. `open` needs nothing; `page` is the console, open with keys and guarded like `/v1` without; `own` is any
+ * key's below `/v1`, for what is its own; `runner` is an admin's or, with its token, the runner's own.
  */
 export type Access = 'open' | 'page' | 'call' | 'own' | 'read' | 'admin' | 'runner'
 
@@ -37,6 +37,8 @@ export interface Gate {
   readonly isOpen: boolean
   /** The caller of an `Authorization` header; null when it carries none of our keys. */
   caller(authorization: string | undefined): Caller | null
+  /** What the key of this owner may do now; null when it is none of ours any more. */
+  scopeOf(owner: string): Caller['scope'] | null
 }
 
 /** The gate for the keys as they are now: another object from `keys` is another set. */
@@ -53,6 +55,7 @@ export function createGate(keys: () => Keys): Gate {
       return now().isOpen
     },
     caller: (authorization) => now().caller(authorization),
+    scopeOf: (owner) => now().scopeOf(owner),
   }
 }
 
@@ -84,10 +87,14 @@ function gateOf(keys: Keys): Gate {
         if (timingSafeEqual(entry.digest, digest) && found === null) found = entry.caller
       return found
     },
+    scopeOf(owner) {
+      if (isOpen) return ANYBODY.scope
+      return known.find(({ caller }) => caller.owner === owner)?.caller.scope ?? null
+    },
   }
 }
 
-/** Whether a caller's scope is enough. `own` is checked by its route: any key, for what was submitted with it. */
+/** Whether a caller's scope is enough. `own` is checked by its route: any key, for what was submitted with it, or is worth no more. */
 export function allows(access: Access, scope: Caller['scope']): boolean {
   switch (access) {
     case 'open':

@@ -60,7 +60,7 @@ export function createTokens(now: () => number, secret: Buffer = randomBytes(32)
 export function tokenRoutes(app: FastifyInstance, { gate }: Gateway, tokens: Tokens): void {
   app.register(async (plugin) => {
     readsJson(plugin)
-    plugin.post('/v1/tokens', { config: { access: 'call' } }, async (request, reply) => {
+    plugin.post('/v1/tokens', { config: { access: 'own' } }, async (request, reply) => {
       const body = objectBody(request)
       const unknown = Object.keys(body).find((name) => name !== 'scope' && name !== 'seconds')
       if (unknown !== undefined)

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createChannel } from '@health/realtime'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { isLoopbackHost, isOwnOrigin, type Caller } from './auth.ts'
+import { allows, isLoopbackHost, isOwnOrigin, type Caller } from './auth.ts'
 import { feedChannel, snapshotOf } from './channel-feed.ts'
 import type { WatchedRequests } from './channel-queue.ts'
 import { createTokens, tokenRoutes, type Tokens } from './channel-token.ts'
@@ -122,7 +122,10 @@ function readerOf(
 ): Reader | null {
   const caller = gate.caller(authorization)
   if (caller !== null) return { ...caller, forMs: null }
-  return token === null ? null : tokens.read(token)
+  const held = token === null ? null : tokens.read(token)
+  // The key that asked for it may have been taken away since, or be worth less.
+  const scope = held === null ? null : gate.scopeOf(held.owner)
+  return held !== null && scope !== null && allows(held.scope, scope) ? held : null
 }
 
 function tokenOf(request: IncomingMessage): string | null {

@@ -39,6 +39,16 @@ describe('a gate', () => {
       ),
     ).toBe(owner('caller'))
   })
+  test('an owner may do what its key may now', () => {
+    let keys = { keys: ['caller'], readKeys: ['reader'], adminKeys: [] as string[] }
+    const changing = createGate(() => keys)
+    const { owner } = changing.caller('Key reader')!
+    expect(changing.scopeOf(owner)).toBe('read')
+    keys = { keys: ['reader'], readKeys: [], adminKeys: [] }
+    expect(changing.scopeOf(owner)).toBe('call')
+    keys = { keys: ['caller'], readKeys: [], adminKeys: [] }
+    expect([changing.scopeOf(owner), changing.scopeOf('')]).toEqual([null, null])
+  })
   test('without keys anybody may', () => {
     const open = createGate(() => ({ keys: [], readKeys: [], adminKeys: [] }))
     expect([open.isOpen, open.caller(undefined)]).toEqual([true, { scope: 'admin', owner: '' }])

@@ -381,6 +381,10 @@ describe('without keys', () => {
       expect(await raw(gateway.url, path, headers)).toMatch(/^HTTP\/1\.1 403 /)
     },
   )
+  test('a web page may not ask for a token', async () => {
+    for (const headers of strangers)
+      expect(await raw(gateway.url, '/v1/tokens', headers, 'POST')).toMatch(/^HTTP\/1\.1 403 /)
+  })
   test('a web page may not kill a runner, our own page may read', async () => {
     expect(
       await raw(gateway.url, '/v1/runners/x/kill', { origin: 'https://evil.example' }, 'POST'),

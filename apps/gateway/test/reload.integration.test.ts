@@ -99,6 +99,25 @@ describe('keys count from the next call', () => {
     expect(await Promise.all(['old', 'new', 'stays'].map(metrics))).toEqual([401, 200, 200])
   })
 
+  test('a token opens nothing any more when the key that asked for it was taken out', async () => {
+    await using stage = new Stage()
+    const url = await stage.start({ auth: { readKeys: ['looks'], adminKeys: ['admin'] }, apps: {} })
+    const asked = await call(url, '/v1/tokens', {
+      ...post,
+      headers: { ...keyed('looks').headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ scope: 'read', seconds: 600 }),
+    })
+    const door = async (): Promise<number> =>
+      (await call(url, `/v1/realtime?token=${asked.value.token}`)).status
+    expect(await door()).toBe(426)
+    stage.write({ auth: { keys: ['looks'], adminKeys: ['admin'] }, apps: {} })
+    expect((await reload(url, keyed('admin'))).status).toBe(202)
+    expect(await door()).toBe(401)
+    stage.write({ auth: { adminKeys: ['admin'] }, apps: {} })
+    expect((await reload(url, keyed('admin'))).status).toBe(202)
+    expect(await door()).toBe(401)
+  })
+
   test('the last key cannot be taken out where others than this machine can call', async () => {
     await using stage = new Stage()
     const listen = { host: '0.0.0.0', port: 0 }
