@@ -119,6 +119,9 @@ async function cancel(
   target: OneRequest,
 ): Promise<unknown> {
   const entry = find(gateway, request, target)
+  const { caller } = request
+  if (caller?.scope === 'read' && caller.owner !== entry.owner)
+    return refuse(403, 'forbidden', 'A read key cancels only what was submitted with it.')
   reply.header('x-fal-request-id', entry.id)
   const word = await gateway.dispatcher.cancel(entry.id)
   switch (word) {

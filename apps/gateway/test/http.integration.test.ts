@@ -613,6 +613,19 @@ describe('with keys', () => {
       (await get(v1, 'reader')).status,
     ]).toEqual([200, 404, 200])
   })
+
+  test('a read key looks at the requests of others, and cancels its own', async () => {
+    const submit = async (key: string): Promise<string> => {
+      const response = await get('/queue/test/echo?delay=2000', key, { method: 'POST' })
+      return ((await response.json()) as { request_id: string }).request_id
+    }
+    const cancel = async (id: string, key: string): Promise<number> =>
+      (await get(`/queue/test/echo/requests/${id}/cancel`, key, { method: 'PUT' })).status
+    const [theirs, its] = [await submit('caller'), await submit('reader')]
+    expect((await get(`/v1/requests/${theirs}`, 'reader')).status).toBe(200)
+    expect([await cancel(theirs, 'reader'), await cancel(theirs, 'other')]).toEqual([403, 404])
+    expect([await cancel(its, 'reader'), await cancel(theirs, 'boss')]).toEqual([202, 202])
+  })
 })
 
 /** One request written by hand, for headers that fetch would not send. */
