@@ -1,6 +1,6 @@
 /**
- * Reads the small JSON bodies of `/v1`: empty is an empty object, anything malformed is refused by status, wrong values by the
- * path of the field.
+ * Reads the small JSON bodies of `/v1`, and none where none is taken: empty is an empty object, anything malformed is refused by
+ * status, wrong values by the path of the field.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { refuse } from './error-answer.ts'
@@ -19,6 +19,12 @@ export function readsJson(app: FastifyInstance): void {
       done(Object.assign(new Error('malformed'), { code: 'HEALTH_BODY_MALFORMED' }))
     }
   })
+}
+
+/** Replaces an app's body parsers: none of its routes takes a body, so that no body, whatever it is, changes the answer. What comes is thrown away. */
+export function readsNone(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 }
 
 /** The body as an object; refuses other values with 422. */

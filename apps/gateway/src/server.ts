@@ -30,6 +30,7 @@ import { whyAmbiguous } from './framing.ts'
 import { createFront } from './front.ts'
 import type { Gateway, Log } from './gateway.ts'
 import type { HeartbeatTokens } from './heartbeat-token.ts'
+import { readsNone } from './json-body.ts'
 import { createLanes, type Lanes } from './lane.ts'
 import { laterRoutes } from './later.ts'
 import { createLines, type Lines } from './line.ts'
@@ -224,6 +225,8 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   app.setNotFoundHandler((_request, reply) =>
     answer(reply, { status: 404, errorType: 'not_found', detail: 'There is no such path.' }),
   )
+  // Those that take one say so in their own plugin. Fastify's own parsers would refuse a body before a path is not found.
+  readsNone(app)
   const routes = noteRoutes(app)
   guardRoutes(app, gateway.gate, deps.heartbeats ?? null)
   readBodies(app, lanes)
