@@ -111,6 +111,13 @@ export function refusalOf(error: unknown): Refusal {
         detail: 'The body is not as long as Content-Length says.',
         headers: { connection: 'close' },
       }
+    // Nobody is there to read it; it is here so that no failure of ours is logged.
+    case 'ECONNRESET':
+      return {
+        status: 400,
+        errorType: 'bad_request',
+        detail: 'The caller left before its body came.',
+      }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return {
         status: 415,

@@ -1,4 +1,7 @@
 // Bad input and closed doors: every refusal has its status, its word and its sentence, and nothing is lost by it.
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exchange } from './exchange.ts'
 import { RUNNER, startGateway, type RunningGateway } from './running-gateway.ts'
@@ -523,6 +526,21 @@ describe('without keys', () => {
     const answer = await exchange(gateway.url, head)
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
     expect(answer).toMatch(/x-fal-request-id: [0-9a-f-]{36}/i)
+  })
+
+  test('a caller who leaves before its body came is no failure of ours', async () => {
+    for (const path of ['/queue/test/echo', '/v1/events']) {
+      const { hostname, host, port } = new URL(gateway.url)
+      const socket = connect(Number(port), hostname)
+      const came = once(gateway.server.app.server, 'request')
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{`,
+      )
+      const [, response] = (await came) as [IncomingMessage, ServerResponse]
+      socket.destroy()
+      await once(response, 'close')
+    }
+    expect(gateway.lines.filter(({ event }) => event === 'request.failed')).toEqual([])
   })
 
   test('a streamed body past the limit is refused while it comes', async () => {
