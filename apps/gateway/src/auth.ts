@@ -26,6 +26,9 @@ export interface Caller {
 /** The caller when the gateway has no keys at all: may do everything, owns everything. */
 const ANYBODY: Caller = { scope: 'admin', owner: '' }
 
+/** Whether a text may be a key: what a header carries unchanged, up to 512 characters. */
+export const isKey = (text: string): boolean => /^[\x21-\x7e]{1,512}$/.test(text)
+
 const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest()
 
 /** Longest `Authorization` that is looked at, in characters. */

@@ -3,6 +3,7 @@
  * allowed, in one line. It knows no option by name.
  */
 import { HealthError, checkOption, nearest, type OptionSpec } from '@health/core'
+import { isKey } from './auth.ts'
 
 /** How one field is checked: as the core's options are, or a text or a list of texts. */
 export type FieldSpec =
@@ -114,7 +115,7 @@ export function checkField(path: string, spec: FieldSpec, value: unknown): void 
           path,
         )
       for (const [index, item] of value.entries()) {
-        if (typeof item === 'string' && /^[\x21-\x7e]{1,512}$/.test(item)) continue
+        if (typeof item === 'string' && isKey(item)) continue
         const at = `${path}[${index}]`
         throw new HealthError(
           'HEALTH_POLICY_INVALID',

@@ -379,6 +379,27 @@ describe('a gateway that is not there, or says no', () => {
     expect(ran.err).not.toContain('secret-key')
   })
 
+  test('what a gateway says moves no cursor', async () => {
+    await using server = await serve((_request, response) =>
+      json(response, 500, { message: '\u001b[2Jgone' }),
+    )
+    const ran = await run(['runners'], { env: { HEALTH_URL: server.url } })
+    expect(ran.err).toBe('HEALTH_ANSWER: The gateway answered 500: \ufffd[2Jgone.\n')
+  })
+
+  test.for(['secret\r', 'secret\nkey', 'schlüssel-secret', 'secret key'])(
+    'a HEALTH_KEY that is none is one line, and is not shown: %j',
+    async (key) => {
+      const env = { HEALTH_URL: 'http://127.0.0.1:1', HEALTH_KEY: key }
+      for (const command of [['runners'], ['check', 'http://127.0.0.1:1/health']]) {
+        const ran = await run(command, { env })
+        expect(ran.code).toBe(1)
+        expect(ran.err).toMatch(/^HEALTH_USAGE: HEALTH_KEY is not a key [^\n]+\n$/)
+        expect(ran.out + ran.err).not.toContain('secret')
+      }
+    },
+  )
+
   test('where no key was sent, none is called wrong', async () => {
     await using server = await serve((_request, response) =>
       json(response, 401, { message: 'invalid key credentials' }),

@@ -4,19 +4,19 @@
  */
 import { checkCommand, checkUsage } from '@health/checks/check-command'
 import type { Command } from './command.ts'
-import { gatewayUrl } from './gateway-client.ts'
+import { gatewayKey, gatewayUrl } from './gateway-client.ts'
 
 /** The command. */
 export const check: Command = {
   help: `${checkUsage}\n`,
   run(args, terminal) {
-    const key = terminal.env['HEALTH_KEY']
+    const { env } = terminal
     return checkCommand(
       args,
       { out: (line) => terminal.out(`${line}\n`), error: (line) => terminal.err(line) },
       (url) =>
-        key && url.origin === gatewayUrl(terminal.env).origin
-          ? { authorization: `Key ${key}` }
+        env['HEALTH_KEY'] && url.origin === gatewayUrl(env).origin
+          ? { authorization: `Key ${gatewayKey(env)}` }
           : {},
     )
   },

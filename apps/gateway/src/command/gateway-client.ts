@@ -3,8 +3,10 @@
  * know something is an error with its own words; a key never appears in one.
  */
 import { HealthError } from '@health/core'
+import { isKey } from '../auth.ts'
 import { ask } from './ask.ts'
 import type { Terminal } from './command.ts'
+import { plain } from './text-table.ts'
 
 const DEFAULT_URL = 'http://127.0.0.1:8080'
 const TIMEOUT_MS = 30_000
@@ -39,10 +41,21 @@ export function gatewayUrl(env: Terminal['env']): URL {
   return url
 }
 
+/** The key from the environment; null without one. Throws HEALTH_USAGE when it is none: a file that ends its lines as Windows does leaves such a one. */
+export function gatewayKey(env: Terminal['env']): string | null {
+  const key = env['HEALTH_KEY'] || null
+  if (key === null || isKey(key)) return key
+  throw new HealthError(
+    'HEALTH_USAGE',
+    'HEALTH_KEY is not a key (its value is not shown); allowed are 1 to 512 visible ASCII characters, without a space or a line end.',
+    'HEALTH_KEY',
+  )
+}
+
 /** A client for the gateway that the environment names. */
 export function connectGateway(terminal: Terminal): GatewayClient {
   const url = gatewayUrl(terminal.env)
-  const key = terminal.env['HEALTH_KEY']
+  const key = gatewayKey(terminal.env)
   const call = async (
     method: string,
     path: string,
@@ -51,7 +64,7 @@ export function connectGateway(terminal: Terminal): GatewayClient {
     const answer = await ask(new URL(path.replace(/^\//, ''), url), {
       method,
       timeoutMs: TIMEOUT_MS,
-      headers: key ? { authorization: `Key ${key}` } : {},
+      headers: key !== null ? { authorization: `Key ${key}` } : {},
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     if (answer.kind !== 'answered') {
@@ -68,17 +81,18 @@ export function connectGateway(terminal: Terminal): GatewayClient {
         `${url.origin} answered something else than a gateway does. Check HEALTH_URL.`,
       )
     }
-    const text = [value?.['message'], value?.['detail']].find((each) => typeof each === 'string')
+    const given = [value?.['message'], value?.['detail']].find((each) => typeof each === 'string')
+    const text = given === undefined ? null : plain(given)
     if (answer.status === 404) throw new NotFound(text ?? 'Not found.')
     const said = (text ?? 'no reason given').replace(/\.$/, '')
-    if (answer.status === 401 && !key) {
+    if (answer.status === 401 && key === null) {
       throw new HealthError(
         'HEALTH_ANSWER',
         'The gateway asks for a key (401), and none was sent. Set HEALTH_KEY.',
       )
     }
     // Without a key 403 is about the way the call came, and a key would not help.
-    if (key && (answer.status === 401 || answer.status === 403)) {
+    if (key !== null && (answer.status === 401 || answer.status === 403)) {
       throw new HealthError(
         'HEALTH_ANSWER',
         `The gateway refused the key (${answer.status}): ${said}. Set HEALTH_KEY to one that may do this.`,
