@@ -7,6 +7,13 @@ import type { Refusal } from './error-answer.ts'
 
 const closing = { connection: 'close' }
 
+const versionUnknown: Refusal = {
+  status: 505,
+  errorType: 'bad_request',
+  detail: 'This is HTTP/1.1 and HTTP/1.0 only.',
+  headers: closing,
+}
+
 const hostMissing: Refusal = {
   status: 400,
   errorType: 'bad_request',
@@ -37,7 +44,8 @@ const codingUnknown: Refusal = {
 
 /** Why a request cannot be understood in one way only; null when it can. */
 export function whyAmbiguous(request: IncomingMessage): Refusal | null {
-  const { headers, httpVersionMinor } = request
+  const { headers, httpVersionMajor, httpVersionMinor } = request
+  if (httpVersionMajor !== 1) return versionUnknown
   // HTTP/1.0 need not name one.
   if (headers.host === undefined) {
     if (httpVersionMinor > 0) return hostMissing

@@ -487,6 +487,22 @@ describe('without keys', () => {
       status: 400,
     },
     {
+      what: 'the whole URL as the target',
+      head: 'GET http://x:1/live?a=b HTTP/1.1\r\nhost: y\r\n\r\n',
+      status: 200,
+    },
+    {
+      what: 'a URL whose host is not of this machine, whatever the header says',
+      head: 'GET http://evil.example/v1/apps HTTP/1.1\r\nhost: localhost\r\n\r\n',
+      status: 403,
+    },
+    {
+      what: 'a URL with somebody before its host',
+      head: 'GET http://localhost@evil.example/v1/apps HTTP/1.1\r\nhost: localhost\r\n\r\n',
+      status: 404,
+    },
+    { what: 'a later HTTP', head: 'GET /live HTTP/2.0\r\nhost: x\r\n\r\n', status: 505 },
+    {
       what: 'a coding that nobody here undoes',
       head: 'POST /run/test/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
       status: 501,

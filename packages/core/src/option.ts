@@ -68,6 +68,9 @@ export function allowed(spec: OptionSpec): string {
   }
 }
 
+/** Most names in a list of any names. */
+const MAX_LIST = 1000
+
 /** Throws HEALTH_POLICY_INVALID with the path, the value and what is allowed. */
 export function checkOption(path: string, spec: OptionSpec, value: unknown): void {
   const no = (): never => refuse(path, value, allowed(spec))
@@ -81,6 +84,7 @@ export function checkOption(path: string, spec: OptionSpec, value: unknown): voi
     case 'list':
       if (
         !Array.isArray(value) ||
+        value.length > (spec.words?.length ?? MAX_LIST) ||
         value.some((item) => typeof item !== 'string' || (spec.words && !spec.words.includes(item)))
       )
         no()
