@@ -46,22 +46,32 @@ export function boundLog(
   warn: (text: string) => void,
 ): () => Promise<void> {
   const limit = Math.max(1, Math.floor(maxBytes / 2))
-  let lastSize = size(path)
+  let lastSize = 0
   let lastLook = clock.now()
   let lastCopy = -Infinity
   let ended = false
   let cancel: Cancel = () => undefined
   let looking = Promise.resolve()
+  let trouble: string | null = null
 
-  const look = async (): Promise<void> => {
+  const complain = (error: unknown): void => {
+    const { message } = error as Error
+    // The same at every look would fill the supervisor's own log instead.
+    if (message !== trouble) warn(`${path}: ${message}`)
+    trouble = message
+  }
+  const look = (): Promise<void> =>
+    measure().catch((error: unknown) => {
+      complain(error)
+      plan(QUIET_MS)
+    })
+  const measure = async (): Promise<void> => {
     const now = clock.now()
     let bytes = size(path)
     if (bytes > limit) {
       const keep = now - lastCopy >= COPY_EVERY_MS || ended
       if (keep) lastCopy = now
-      await rotate(path, limit, keep).catch((error: unknown) =>
-        warn(`${path}: ${(error as Error).message}`),
-      )
+      await rotate(path, limit, keep).then(() => void (trouble = null), complain)
       bytes = size(path)
       plan(bytes > 0 || !keep ? FLOOD_MS : QUIET_MS)
     } else {
@@ -130,7 +140,7 @@ async function copyTail(file: File, end: number, limit: number, to: string): Pro
   }
 }
 
-/** Bytes in the file; 0 when it is not there. */
+/** Bytes in the file; 0 when it is not there. Throws when it cannot be looked at. */
 function size(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }

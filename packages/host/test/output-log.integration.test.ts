@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -41,6 +42,21 @@ test('a full log moves aside once and begins anew, its last bytes kept', async (
   await end()
   expect(readFileSync(`${path}.1`, 'utf8')).toBe('a'.repeat(1_000))
   expect(readFileSync(path, 'utf8')).toBe(note + 'b'.repeat(40))
+})
+
+test('a log that cannot be looked at any more is told once and ends nothing', async () => {
+  const stage = new Stage({ runnerLogBytes: 1_000 })
+  const command = stage.script('talks', `setInterval(() => console.log('x'.repeat(1_000)), 5)`)
+  stage.host.provision(stage.order('r1', command))
+  await stage.fact('process.started', 'r1')
+  // As a folder whose rights or whose disk are gone, also for a superuser.
+  renameSync(stage.logDir, `${stage.logDir}.old`)
+  symlinkSync(stage.logDir, stage.logDir)
+  await stage.until(() => stage.warnings.length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  expect(stage.warnings).toEqual([expect.stringMatching(/r1\.log: ELOOP/)])
+  stage.host.kill('r1', 1)
+  expect(await stage.fact('process.exited', 'r1')).toMatchObject({ signal: 'SIGKILL' })
 })
 
 test('a runner that floods its output lives on, within the bound once it is looked at', async () => {
