@@ -45,7 +45,7 @@ export function startLeader(
   if (child.pid === undefined) return
   child.unref()
   // Not reaped before the next turn of the loop, so the table knows it even when it has ended already.
-  const startTime = table.find(child.pid)?.startTime
+  const startTime = startTimeOf(child.pid, table)
   if (startTime === undefined) {
     child.kill('SIGKILL')
     return on.refused(
@@ -55,4 +55,13 @@ export function startLeader(
   }
   child.once('exit', (code, signal) => on.ended({ code, signal }))
   on.started(new ProcessGroup(child.pid, startTime, table))
+}
+
+/** Undefined when it cannot be seen. */
+function startTimeOf(pid: number, table: ProcessTable): string | undefined {
+  try {
+    return table.find(pid)?.startTime
+  } catch {
+    return undefined
+  }
 }

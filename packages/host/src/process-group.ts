@@ -12,23 +12,35 @@ export class ProcessGroup {
   readonly pid: number
   readonly startTime: string
   readonly #table: ProcessTable
+  #seen: ProcessInfo | null = null
 
   constructor(pid: number, startTime: string, table: ProcessTable) {
     this.pid = pid
     this.startTime = startTime
     this.#table = table
+    this.#look()
   }
 
   /** Whether the leader, and not a later process of the same number, lives and leads its own group. */
   get leads(): boolean {
-    const leader = this.#table.find(this.pid)
+    const leader = this.#look()
     return isAlive(leader, this.startTime) && leader?.group === this.pid
   }
 
   /** Whether the number belongs to another process by now: then nothing of this group is left. */
   get reused(): boolean {
-    const leader = this.#table.find(this.pid)
+    const leader = this.#look()
     return leader !== null && leader.startTime !== this.startTime
+  }
+
+  /** The leader as it is. Without the means to look it is what it was a moment ago: our lack of descriptors ends no runner. */
+  #look(): ProcessInfo | null {
+    try {
+      this.#seen = this.#table.find(this.pid)
+    } catch {
+      // The next look has them again.
+    }
+    return this.#seen
   }
 
   /** Whether the kernel knows any member, zombies included; cheap, so asked before the table is read. */

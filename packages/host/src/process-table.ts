@@ -18,7 +18,7 @@ export interface ProcessInfo {
 
 /** The processes of this machine. */
 export interface ProcessTable {
-  /** The process with this pid, zombies included; null when there is none. */
+  /** The process with this pid, zombies included; null when there is none. Throws when we lack the means to look: nothing is known then. */
   find(pid: number): ProcessInfo | null
   /** Every process, read in slices so that a long list does not hold the event loop. */
   all(): Promise<readonly ProcessInfo[]>
@@ -92,13 +92,14 @@ export function psTable(ps = '/bin/ps'): ProcessTable {
         maxBuffer: 16 * 1024 * 1024,
       })
       return text.split('\n').flatMap(parsePs)
-    } catch {
+    } catch (error) {
+      if (LACKS.has((error as NodeJS.ErrnoException).code)) throw error
       return [] // `ps -p` exits 1 when there is no such process
     }
   }
   return {
     find: (pid) => ask(['-p', String(pid)])[0] ?? null,
-    all: () => Promise.resolve(ask(['-ax'])),
+    all: async () => ask(['-ax']),
   }
 }
 
@@ -116,11 +117,15 @@ function parsePs(line: string): ProcessInfo[] {
   ]
 }
 
+/** What we lack when we cannot look: a descriptor or memory. */
+const LACKS: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+
 /** The file's text, null when the process ended meanwhile (ENOENT, ESRCH) or is hidden from us. */
 function readText(path: string): string | null {
   try {
     return readFileSync(path, 'latin1')
-  } catch {
+  } catch (error) {
+    if (LACKS.has((error as NodeJS.ErrnoException).code)) throw error
     return null
   }
 }

@@ -86,8 +86,10 @@ export class RunnerProcess {
   /** Whether a member still lives; past the grace it is killed, again at each look, since a group can grow. */
   async #sweep(killAt: number): Promise<boolean> {
     if (!this.group.known) return false
-    const members = this.group.members(await this.#around.table.all())
-    if (members.length === 0 || this.group.reused) return false
+    const all = await this.#around.table.all().catch(() => null)
+    // Without the means to look nobody is known to be gone.
+    const none = all !== null && this.group.members(all).length === 0
+    if (none || this.group.reused) return false
     if (this.#killed || this.#around.clock.now() >= killAt) this.group.signal('SIGKILL')
     return true
   }

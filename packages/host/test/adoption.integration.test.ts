@@ -1,11 +1,11 @@
 /** What the next supervisor does with the processes of one that was killed: adopts them, or finds and ends them. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { ProcessRecord, ProvisionOrder } from '@health/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { endOrphans, findOrphans } from '../src/orphan.ts'
-import { isDead, linuxTable } from '../src/process-table.ts'
+import { isDead, linuxTable, type ProcessTable } from '../src/process-table.ts'
 import { alive, Stage, type FactOf } from './stage.ts'
 
 const SLEEPS = `console.log('up'); setInterval(() => {}, 1000)`
@@ -48,6 +48,44 @@ async function startAndLose(
   expect(await alive(pid)).toContain(pid)
   return { runner, incarnation, app: order.app, url, pid, startTime }
 }
+
+test('while no descriptor is left to look with, no runner counts as ended; afterwards its end is seen', async () => {
+  let short = false
+  const seen = linuxTable()
+  const lacking = (): never => {
+    throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+  }
+  const table: ProcessTable = {
+    find: (pid) => (short ? lacking() : seen.find(pid)),
+    all: async () => (short ? lacking() : seen.all()),
+  }
+  const stage = new Stage({ table })
+  const record = await startAndLose(stage, stage.order('r1', stage.script('deaf', DEAF)))
+  expect(await stage.host.adopt(record)).toBe(true)
+  short = true
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(stage.facts).toEqual([])
+  expect(await alive(record.pid)).toEqual([record.pid])
+  stage.host.kill('r1', 1)
+  await stage.until(() => seen.find(record.pid)?.state !== 'S')
+  short = false
+  await stage.fact('process.exited', 'r1')
+})
+
+test('a lack of descriptors is no answer of the table of processes', () => {
+  const limited = `
+    import { openSync } from 'node:fs'
+    import { linuxTable } from ${JSON.stringify(fileURLToPath(new URL('../src/process-table.ts', import.meta.url)))}
+    const table = linuxTable()
+    try { for (;;) openSync('/dev/null', 'r') } catch {}
+    try { console.log(table.find(process.pid)) } catch (error) { console.log(error.code) }`
+  const { stdout } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', limited],
+    { encoding: 'utf8' },
+  )
+  expect(stdout).toBe('EMFILE\n')
+})
 
 test('an adopted process is watched, stopped and told with code null', async () => {
   const stage = new Stage()
