@@ -41,15 +41,16 @@ export function chooseRemedy(node: NodeRecord, at: number, policy: NodePolicy): 
     null,
   )
   let rung = fault === null ? 0 : rungs[fault.class]
-  // A fault that comes back on a device whose remedy was just tried is the same failure.
-  const again = fault !== null && rung > 0 && rung <= node.rung && triedBefore(node, fault)
+  const ordered = fault?.by != null
+  // A fault that comes back on a device whose remedy was just tried is the same failure; a person who asks once more means what they say.
+  const again =
+    fault !== null && !ordered && rung > 0 && rung <= node.rung && triedBefore(node, fault)
   if (node.refuted || again) {
     rung = Math.max(rung, node.rung + 1)
     fault ??= node.faults.find(({ state }) => state === 'tried') ?? null
   }
   const device = rung === REBOOT ? null : (fault?.device ?? node.context.device)
   const compared: Compared[] = []
-  const ordered = fault?.by != null
   if (rung > 0 && rung < LAST && !ordered && isSpent(node, fault, at, policy, compared)) rung = LAST
   if ((rung === RESET && !node.canReset) || (rung === REBOOT && !node.canReboot)) {
     compared.push({

@@ -96,7 +96,8 @@ function reset(
   if (device !== undefined && !node.devices.has(device))
     return `node ${node.id} has no device ${device}`
   const devices = device !== undefined ? [device] : [...node.devices.keys()]
-  for (const uuid of devices.length > 0 ? devices : [null])
+  for (const uuid of devices.length > 0 ? devices : [null]) {
+    if (isUnderWay(node, 'resetting', uuid)) continue
     found(turn, node, {
       device: uuid,
       rule: 'order.reset',
@@ -105,6 +106,7 @@ function reset(
       by,
       text: `${by} ordered a reset`,
     })
+  }
   return null
 }
 
@@ -112,6 +114,7 @@ function reboot(turn: Turn, node: NodeRecord, by: string): string | null {
   if (!node.canReboot) return `node ${node.id} has no reboot command; set gpu.rebootCommand`
   const refused = handedOver(node)
   if (refused !== null) return refused
+  if (isUnderWay(node, 'rebooting', null)) return null
   found(turn, node, {
     device: null,
     rule: 'order.reboot',
@@ -121,6 +124,16 @@ function reboot(turn: Turn, node: NodeRecord, by: string): string | null {
     text: `${by} ordered a reboot`,
   })
   return null
+}
+
+/** An order for what is being done already is the same order: a double click resets or reboots once. */
+function isUnderWay(
+  node: NodeRecord,
+  state: 'resetting' | 'rebooting',
+  device: string | null,
+): boolean {
+  const target = node.context.device
+  return stateOf(node) === state && (target === null || target === device)
 }
 
 function handedOver(node: NodeRecord): string | null {

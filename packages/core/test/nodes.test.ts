@@ -170,6 +170,47 @@ describe('the ladder', () => {
     expect(world.sent).toEqual(['drain r0'])
   })
 
+  test('a person who orders twice gets one reset while it runs, another one afterwards, and never a reboot', () => {
+    const world = pair({ validate: true })
+    const order = () => world.tell({ type: 'order.reset', node: 'a', by: 'me', device: 'a-0' })
+    const ended = () =>
+      world.tell({
+        type: 'node.reset.ended',
+        node: 'a',
+        device: 'a-0',
+        passed: true,
+        detail: '',
+        answers: world.last('reset'),
+      })
+    world.gone('r0')
+    expect([order().dismissed, order().dismissed]).toEqual([null, null])
+    ended()
+    expect(world.orders).toEqual(['cordon', 'reset a-0', 'validate a-0'])
+    order()
+    expect(world.state('a')).toBe('resetting')
+    ended()
+    expect(world.orders.slice(3)).toEqual(['reset a-0', 'validate a-0'])
+    expect(world.alerts).toEqual(['node.cordoned'])
+  })
+
+  test('a reboot ordered twice is one reboot', () => {
+    const world = pair({ validate: true })
+    const order = () => world.tell({ type: 'order.reboot', node: 'a', by: 'me' })
+    world.gone('r0')
+    world.gone('r1')
+    order()
+    order()
+    world.node('a', 2, { validate: true })
+    world.tell({
+      type: 'node.reboot.ended',
+      node: 'a',
+      passed: true,
+      detail: '',
+      answers: world.last('reboot'),
+    })
+    expect(world.orders).toEqual(['cordon', 'reboot', 'validate'])
+  })
+
   test('memory errors that a reset did not clear prove nothing; the next remedy does', () => {
     const world = pair()
     const errors = (count: number) => ({ 'a-0': { eccVolatileUncorrected: count } })
