@@ -53,14 +53,15 @@ export function runCommand([program, ...args]: CommandLine, options: RunOptions)
   const { clock, limitMs, graceMs = KILL_MS, signal, env, keep = KEEP } = options
   if (signal?.aborted === true) return Promise.resolve({ kind: 'late', detail: ENDING })
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
+    const child: ChildProcess = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: toolEnvironment(env),
     })
     const kept = { stdout: '', stderr: '', both: '', cut: false }
     for (const name of ['stdout', 'stderr'] as const)
-      child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      // Where no descriptor is left there is no stream either, and the error tells why.
+      child[name]?.setEncoding('utf8').on('data', (chunk: string) => {
         const all = kept[name] + chunk
         kept.cut ||= all.length > keep
         kept[name] = all.slice(-keep)

@@ -85,7 +85,7 @@ export class WatchedProcess {
   #spawn(): void {
     const { program, args, env } = this.#options
     this.#lastError = ''
-    const child = spawn(program, [...args()], {
+    const child: ChildProcess = spawn(program, [...args()], {
       stdio: ['pipe', 'pipe', 'pipe'],
       // Its own group: a Ctrl-C at the terminal is ours to answer, not its.
       detached: true,
@@ -101,10 +101,11 @@ export class WatchedProcess {
       },
       () => {},
     )
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => lines.push(chunk))
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => errors.push(chunk))
+    // Where no descriptor is left there is no stream either, and the error tells why.
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => lines.push(chunk))
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => errors.push(chunk))
     // A child that closes its input early is no failure of ours.
-    child.stdin.on('error', () => {})
+    child.stdin?.on('error', () => {})
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (child.pid === undefined) this.#gone(child, `${program}: ${error.code ?? error.message}`)
     })

@@ -1,4 +1,6 @@
 /** A process that outlives SIGKILL: said once, and no second one beside it. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { SystemClock } from '@health/testkit'
 import type { Clock } from '@health/core'
@@ -70,4 +72,35 @@ test('somebody else who holds its output does not make it look alive', async () 
   watched.start()
   expect(await failed).toBe('exited exit 3')
   await watched.stop()
+})
+
+test('where no descriptor is left nothing is started, and that is said instead of thrown', () => {
+  const source = (name: string): string =>
+    JSON.stringify(fileURLToPath(new URL(`../src/${name}`, import.meta.url)))
+  const script = `
+    import { openSync } from 'node:fs'
+    import { WatchedProcess } from ${source('watched-process.ts')}
+    import { runCommand } from ${source('command-run.ts')}
+    const clock = {
+      now: () => 0,
+      wall: () => 0,
+      after: (ms, act) => { const timer = setTimeout(act, ms); return () => clearTimeout(timer) },
+    }
+    const quiet = () => {}
+    const watched = new WatchedProcess({
+      clock, program: 'sleep', args: () => ['9'], silenceMs: 9000, line: quiet, errorLine: quiet, recovered: quiet,
+      failed: async (why, detail) => {
+        const { kind, detail: of } = await runCommand(['true'], { clock, limitMs: 9000 })
+        console.log([why, detail, kind, of].join('; '))
+        process.exit()
+      },
+    })
+    try { for (;;) openSync('/dev/null', 'r') } catch {}
+    watched.start()`
+  const { stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', script],
+    { encoding: 'utf8' },
+  )
+  expect([stdout, stderr]).toEqual(['exited; sleep: EMFILE; absent; true: EMFILE\n', ''])
 })
