@@ -305,7 +305,8 @@ export function sourceChanged(
   event: Of<'source.failed' | 'source.recovered'>,
 ): void {
   if (event.type === 'source.recovered') {
-    node.unknownAt = null
+    // Devices that were read are known again by their next sample: it may be another source that failed, and fails still.
+    if (node.sampledAt < 0) node.unknownAt = null
     prove(turn, node)
     return
   }

@@ -211,6 +211,31 @@ describe('the ladder', () => {
     expect(world.orders).toEqual(['cordon', 'reboot', 'validate'])
   })
 
+  test('one source that came back does not speak for the devices of another that hangs', () => {
+    const world = pair()
+    world.gone('r0')
+    world.tell(xid('a-0', 48))
+    world.tell({
+      type: 'node.reset.ended',
+      node: 'a',
+      device: 'a-0',
+      passed: true,
+      detail: '',
+      answers: world.last('reset'),
+    })
+    world.run(EVERY, 'a', 2)
+    const source = { node: 'a', detail: 'x' } as const
+    world.tell({ ...source, type: 'source.failed', source: 'nvidia-smi', why: 'hung' })
+    world.pass(MINUTE)
+    world.tell({ ...source, type: 'source.recovered', source: 'kernel-log', why: 'recovered' })
+    world.pass(10 * MINUTE)
+    expect(world.nodes.view('a')?.devices.map(({ state }) => state)).toEqual(['faulty', 'unknown'])
+    expect(world.state('a')).toBe('validating')
+    world.tell({ ...source, type: 'source.recovered', source: 'nvidia-smi', why: 'recovered' })
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
   test('memory errors that a reset did not clear prove nothing; the next remedy does', () => {
     const world = pair()
     const errors = (count: number) => ({ 'a-0': { eccVolatileUncorrected: count } })
@@ -754,6 +779,7 @@ describe('lost devices and sources', () => {
       why: 'recovered',
       detail: '',
     })
+    world.sample('a', 2)
     expect(world.nodes.view('a')?.devices[0]?.state).toBe('healthy')
   })
 
