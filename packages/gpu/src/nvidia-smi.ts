@@ -57,6 +57,8 @@ export class NvidiaSmi implements Source {
   #lastIndex = -1
   #quiet: Cancel = () => {}
   #closed = false
+  #suspended = false
+  #beginning: Promise<void> = Promise.resolve()
   /** UUIDs by index, so that a row that has lost its name can be given one. */
   readonly #uuids = new Map<number, string>()
   #expected = 0
@@ -90,7 +92,7 @@ export class NvidiaSmi implements Source {
 
   start(tell: Tell): void {
     this.#tell = tell
-    void this.#begin()
+    this.#beginning = this.#begin()
   }
 
   async #begin(): Promise<void> {
@@ -102,16 +104,20 @@ export class NvidiaSmi implements Source {
         type: 'problem',
         text: `nvidia-smi --help-query-gpu: ${error ?? 'nothing that can be asked'}; asking for the basic fields`,
       })
-    this.#process.start()
+    if (!this.#suspended) this.#process.start()
   }
 
   async suspend(): Promise<void> {
+    this.#suspended = true
+    // A reset may be ordered as soon as we start: what asks for the fields is a client of the driver too.
+    await this.#beginning
     this.#flush()
     this.#samples.flush()
     if (!(await this.#process.stop())) throw new Error(HELD)
   }
 
   resume(): void {
+    this.#suspended = false
     if (!this.#closed) this.#process.start()
   }
 

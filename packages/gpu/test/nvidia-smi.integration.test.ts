@@ -166,6 +166,17 @@ describe('nvidia-smi', () => {
     await telling.later('sampled')
     expect(telling.of('failed')).toEqual([])
   })
+
+  test('suspended while it begins it holds no device until it is resumed', async () => {
+    const smi = new FakeSmi()
+    smi.write({ rows: [smiRow(0)] })
+    const { source, telling } = open(smi)
+    await source.suspend()
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(telling.of('sampled')).toEqual([])
+    source.resume()
+    await telling.next('sampled')
+  })
 })
 
 describe.skipIf(captures === null)('real captures', () => {
