@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Cancel, Clock } from '@health/core'
+import { leave } from './leftover.ts'
 import { toolEnvironment } from './tool-environment.ts'
 
 /** A program and its arguments. */
@@ -86,6 +87,7 @@ export function runCommand([program, ...args]: CommandLine, options: RunOptions)
     const done = (outcome: RunEnd): void => {
       timer()
       signal?.removeEventListener('abort', stop)
+      leave(child)
       resolve(outcome)
     }
     child.once('error', (error: NodeJS.ErrnoException) =>

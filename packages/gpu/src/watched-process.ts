@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Cancel, Clock } from '@health/core'
+import { leave } from './leftover.ts'
 import { LineReader } from './line-reader.ts'
 import { brief } from './source.ts'
 import { toolEnvironment } from './tool-environment.ts'
@@ -114,6 +115,7 @@ export class WatchedProcess {
       const end = (): void => {
         late()
         child.off('close', end)
+        leave(child)
         if (lines.rest !== '') errorLine(`ended in the middle of a line: ${brief(lines.rest)}`)
         this.#gone(child, this.#lastError === '' ? how : `${how}: ${brief(this.#lastError)}`)
       }
@@ -175,6 +177,7 @@ export class WatchedProcess {
     if ((await this.#within(closed, TERM_MS)) === 'gone') return
     kill(child, 'SIGKILL')
     if ((await this.#within(closed, KILL_MS)) === 'gone') return
+    leave(child)
     this.#fail('unkillable', `pid ${child.pid} is there ${KILL_MS / 1000} s after SIGKILL`)
   }
 
