@@ -70,6 +70,8 @@ export class Dcgm implements Source {
   #tell: Tell = () => {}
   #timer: Cancel = () => {}
   #running = false
+  /** Counts the times it was set going: an answer that was awaited before a pause belongs to none that goes on. */
+  #round = 0
 
   constructor(options: DcgmOptions) {
     this.#options = options
@@ -91,7 +93,7 @@ export class Dcgm implements Source {
   resume(): void {
     if (this.#running) return
     this.#running = true
-    void this.#scrape()
+    void this.#scrape(++this.#round)
   }
 
   close(): Promise<void> {
@@ -99,17 +101,18 @@ export class Dcgm implements Source {
     return this.suspend()
   }
 
-  async #scrape(): Promise<void> {
+  async #scrape(round: number): Promise<void> {
     const begun = this.#options.clock.now()
+    const goesOn = (): boolean => this.#running && round === this.#round
     try {
       const text = await fetchText(this.#options, this.#options.url ?? DCGM_URL)
-      if (this.#running) this.#read(text)
+      if (goesOn()) this.#read(text)
     } catch (error) {
-      if (this.#running) this.#failed(error instanceof Error ? error.message : String(error))
+      if (goesOn()) this.#failed(error instanceof Error ? error.message : String(error))
     }
-    if (!this.#running) return
+    if (!goesOn()) return
     const wait = Math.max(0, this.#options.intervalMs - (this.#options.clock.now() - begun))
-    this.#timer = this.#options.clock.after(wait, () => void this.#scrape())
+    this.#timer = this.#options.clock.after(wait, () => void this.#scrape(round))
   }
 
   #read(text: string): void {

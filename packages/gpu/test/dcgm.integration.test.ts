@@ -66,6 +66,31 @@ test('a device that vanishes is not in the sample any more; the core will miss i
   await telling.next('sampled', ({ devices }) => devices.length === 1)
 })
 
+test('paused while it waits for an answer it goes on once, not twice as often', async () => {
+  const asked: ServerResponse[] = []
+  let waiting: (() => void) | null = null
+  answer = (response) => {
+    asked.push(response)
+    waiting?.()
+  }
+  const next = async (): Promise<ServerResponse> => {
+    if (asked.length === 0) await new Promise<void>((resolve) => (waiting = resolve))
+    return asked.shift()!
+  }
+  open(url, 10)
+  const before = await next()
+  await source?.suspend()
+  source?.resume()
+  const after = await next()
+  before.end(metrics(90, 0))
+  after.end(metrics(50, 0))
+  await next()
+  // Another one would have begun by now.
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  expect(asked).toEqual([])
+  expect(telling.of('sampled').map(({ devices }) => devices[0]?.temperatureC)).toEqual([50])
+})
+
 test.for([
   ['never answers', () => {}, 'hung'],
   ['answers 500', (response: ServerResponse) => response.writeHead(500).end(), 'invalid'],
