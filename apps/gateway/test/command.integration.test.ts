@@ -185,6 +185,39 @@ describe('runners', () => {
     expect((await follow).code).toBe(0)
     expect(seen).toBe('first line\ncut\n')
   })
+
+  test('-f prints what moved aside between two looks, and nothing of it twice', async () => {
+    const file = join(folder, 'logs', 'r4.log')
+    mkdirSync(join(folder, 'logs'), { recursive: true })
+    writeFileSync(`${file}.1`, 'long ago\n')
+    const one = `${'1'.repeat(99)}\n`
+    writeFileSync(file, `${one}two\nthree\n`)
+    const end = new AbortController()
+    let seen = ''
+    const follow = run(['runners', 'logs', 'r4', '-f', '--data-dir', '.'], {
+      caller: folder,
+      cwd: folder,
+      ended: end.signal,
+      out: (text) => {
+        seen += text
+        if (seen.endsWith('three\n'))
+          // As the host does it: the last bytes move aside, and the file begins with the count of those before.
+          setImmediate(() => {
+            writeFileSync(`${file}.1`, 'two\nthree\nfour\n')
+            writeFileSync(
+              file,
+              '[health] 100 bytes of output dropped: more than the log may hold\n',
+            )
+            writeFileSync(file, 'five\n', { flag: 'a' })
+          })
+        else if (seen.endsWith('five\n')) end.abort()
+      },
+    })
+    expect((await follow).code).toBe(0)
+    expect(seen).toBe(
+      `long ago\n${one}two\nthree\nfour\n[health] 100 bytes of output dropped: more than the log may hold\nfive\n`,
+    )
+  })
 })
 
 describe('nodes, queue, requests', () => {

@@ -1,6 +1,6 @@
 /**
  * Prints what a runner wrote, from the data directory: the rotated part first, then the current one, and with `follow` what comes. A file
- * that is cut while it is read is read from its beginning again.
+ * that is cut while it is read is read from its beginning again, behind what moved aside meanwhile.
  */
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -36,7 +36,8 @@ export async function printLog(
       `No output of a runner "${id}" is in ${join(dataDir, 'logs')}. Output stays on the gateway's machine; --data-dir names its folder.`,
     )
   }
-  if (await exists(`${file}.1`)) await copy(terminal, `${file}.1`, 0)
+  let moved = await movedAt(file)
+  if (moved !== null) await copy(terminal, `${file}.1`, 0)
   let offset = await copy(terminal, file, 0)
   while (options.follow && !terminal.ended.aborted) {
     await sleep(FOLLOW_MS, undefined, { signal: terminal.ended }).catch(() => undefined)
@@ -44,9 +45,36 @@ export async function printLog(
       (found) => found.size,
       () => 0,
     )
-    if (size !== offset) offset = await copy(terminal, file, size < offset ? 0 : offset)
+    if (size < offset) {
+      const before = moved
+      moved = await movedAt(file)
+      if (moved !== before)
+        await copy(terminal, `${file}.1`, Math.max(0, offset - (await dropped(file))))
+      offset = 0
+    }
+    if (size !== offset) offset = await copy(terminal, file, offset)
   }
   return exits.ok
+}
+
+/** When output moved aside last; null: never. */
+const movedAt = async (file: string): Promise<number | null> =>
+  stat(`${file}.1`).then(
+    (found) => found.mtimeMs,
+    () => null,
+  )
+
+/** How much went before the part that moved aside last: the host notes it in the file that begins anew. */
+async function dropped(file: string): Promise<number> {
+  const handle = await open(file, 'r').catch(() => null)
+  if (handle === null) return 0
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, 0)
+    const head = buffer.toString('latin1', 0, bytesRead)
+    return Number(/^\[health\] (\d+) bytes of output dropped/m.exec(head)?.[1] ?? 0)
+  } finally {
+    await handle.close()
+  }
 }
 
 const exists = async (path: string): Promise<boolean> =>
