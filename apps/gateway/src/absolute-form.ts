@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
 export function toOriginForm(request: IncomingMessage): void {
   const { url = '' } = request
   if (url.startsWith('/')) return
-  const [, host, path = ''] = /^https?:\/\/([^/?#@]+)([^#]*)$/i.exec(url) ?? []
+  const [, host, path = ''] = /^https?:\/\/([^/?#@]+)((?:[/?][^#]*)?)$/i.exec(url) ?? []
   if (host === undefined) return
   request.headers.host = host
   request.url = path.startsWith('/') ? path : `/${path}`
