@@ -13,7 +13,7 @@ import { refuseOpen, type Config } from './config.ts'
 import { serveConsole } from './console.ts'
 import { watchDeclarations, type Declarations } from './declaration.ts'
 import { affordable, mostDescriptors } from './descriptor.ts'
-import { appFacts, fixed, needsRestart } from './fleet-config.ts'
+import { appFacts, fixed, needsRestart, policyFacts } from './fleet-config.ts'
 import type { Log } from './gateway.ts'
 import { watchGpus } from './gpu-watch.ts'
 import { heartbeatUrl, openHeartbeatTokens } from './heartbeat-token.ts'
@@ -243,6 +243,7 @@ function configure(
   before: Config | null,
   now: Config,
 ): void {
+  for (const fact of policyFacts(supervisor.fleet.globalPolicy, now)) supervisor.tell(fact)
   for (const fact of appFacts([...apps(supervisor.fleet)], before, now))
     supervisor.tell(declarations.complete(fact))
 }

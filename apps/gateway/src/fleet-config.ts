@@ -2,7 +2,7 @@
  * Turns configurations into facts for the fleet: which apps there are, which changed, which are gone. What becomes of their runners is the
  * core's to decide.
  */
-import type { HealthEvent } from '@health/core'
+import type { HealthEvent, PolicyOptions } from '@health/core'
 import type { AppConfig, Config } from './config.ts'
 
 type Untimed<E> = E extends unknown ? Omit<E, 'at' | 'seq'> : never
@@ -19,6 +19,16 @@ export function configured(app: AppConfig): AppFact {
     revision: app.revision,
     ...(app.urls !== null && { urls: app.urls }),
   }
+}
+
+/** The fact that the global tunables are what the configuration says; none when the fleet judges by them already, as it does after most starts. */
+export function policyFacts(
+  judged: PolicyOptions,
+  { policy }: Config,
+): readonly Untimed<Extract<HealthEvent, { type: 'policy.configured' }>>[] {
+  return JSON.stringify(judged) === JSON.stringify(policy)
+    ? []
+    : [{ type: 'policy.configured', policy }]
 }
 
 const same = (a: AppConfig, b: AppConfig): boolean =>

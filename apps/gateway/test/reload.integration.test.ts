@@ -132,6 +132,31 @@ describe('keys count from the next call', () => {
   })
 })
 
+describe('a tunable that leaves the file has its default again', () => {
+  const caps = async (url: string): Promise<readonly number[]> => [
+    (await call(url, '/v1/policy')).value.capPercent,
+    (await call(url, '/v1/policy?app=a/one')).value.capPercent,
+  ]
+
+  test('at a reload and at a start, for all apps and for those to come', async () => {
+    await using stage = new Stage()
+    const apps = { 'a/one': stage.app({ minConcurrency: 0 }) }
+    const url = await stage.start({ policy: { capPercent: 50 }, apps })
+    expect(await caps(url)).toEqual([50, 50])
+    stage.write({ policy: { capPercent: 30 }, apps })
+    expect(await reload(url)).toMatchObject({ status: 202 })
+    expect(await caps(url)).toEqual([30, 30])
+    stage.write({ apps })
+    expect(await reload(url)).toMatchObject({ status: 202 })
+    expect(await caps(url)).toEqual([20, 20])
+    await stage.stop()
+    const again = await stage.start({ policy: { capPercent: 40 }, apps })
+    expect(await caps(again)).toEqual([40, 40])
+    await stage.stop()
+    expect(await caps(await stage.start({ apps }))).toEqual([20, 20])
+  })
+})
+
 describe('apps that come and go', () => {
   const submit = async (url: string, app: string): Promise<string> =>
     (await call(url, `/queue/${app}`, { ...post, body: '{}' })).value.request_id

@@ -27,12 +27,30 @@ export function prepare(
     return [
       [
         app,
-        resolve(fleet, event.options, event.policy, app?.overrides ?? {}, fleet.globalOverrides),
+        resolve(
+          fleet.globalPolicy,
+          event.options,
+          event.policy,
+          app?.overrides ?? {},
+          fleet.globalOverrides,
+        ),
       ],
     ]
   }
   if (event.type === 'node.configured' && event.policy !== undefined)
     nodePolicyOf({ ...event.policy, ...fleet.globalOverrides })
+  if (event.type === 'policy.configured') {
+    const { policy } = event
+    checkOptions('policy', { ...tunables, ...nodeOptions }, { ...policy })
+    resolveNodes(fleet, fleet.globalOverrides, policy)
+    return [...fleet.apps.values()].map(
+      (app) =>
+        [
+          app,
+          resolve(policy, app.options, app.configured, app.overrides, fleet.globalOverrides),
+        ] as const,
+    )
+  }
   if (event.type !== 'policy.changed') return []
   const change: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(event.change)) if (value !== null) change[name] = value
@@ -51,7 +69,7 @@ export function prepare(
         [
           app,
           resolve(
-            fleet,
+            fleet.globalPolicy,
             app.options,
             app.configured,
             event.app === null ? app.overrides : merged(app.overrides, event.change),
@@ -68,7 +86,7 @@ export const merged = (
   Object.fromEntries(Object.entries({ ...old, ...change }).filter(([, value]) => value !== null))
 
 function resolve(
-  fleet: Fleet,
+  base: PolicyOptions,
   options: AppOptions,
   configured: PolicyOptions,
   own: Readonly<Record<string, unknown>>,
@@ -77,7 +95,7 @@ function resolve(
   return resolvePolicy(
     options,
     {
-      ...fleet.globalPolicy,
+      ...base,
       ...configured,
       ...global,
       ...own,
@@ -161,5 +179,5 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
 
 /** What an app without options of its own would be judged by: the global tunables, overrides included. */
 export function globalPolicyOf(fleet: Fleet): Policy {
-  return resolve(fleet, {}, {}, {}, fleet.globalOverrides)
+  return resolve(fleet.globalPolicy, {}, {}, {}, fleet.globalOverrides)
 }

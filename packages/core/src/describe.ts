@@ -60,6 +60,8 @@ export function describe(
       return `traffic of ${event.app}: ${event.waiting} waiting, ${event.queued} queued`
     case 'app.configured':
       return `app ${event.app} configured`
+    case 'policy.configured':
+      return `global tunables configured: ${JSON.stringify(event.policy)}`
     case 'policy.changed':
       return `policy changed by ${event.by}: ${JSON.stringify(event.change)}`
     case 'app.removed':

@@ -102,6 +102,11 @@ export const eventShapes = {
     says: 'An app left the configuration; its runners drain.',
     fields: { app: 'text' },
   },
+  'policy.configured': {
+    from: 'configuration',
+    says: 'The global tunables are these; one that is not named has its default. Overrides stay.',
+    fields: { policy: 'object' },
+  },
   'policy.changed': {
     from: 'configuration',
     says: 'Tunables were overridden; null removes an override.',

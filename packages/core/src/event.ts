@@ -91,6 +91,11 @@ export type HealthEvent =
     })
   | (Fact & { readonly type: 'app.removed'; readonly app: string })
   | (Fact & {
+      readonly type: 'policy.configured'
+      /** The global tunables of the configuration, all that it names. */
+      readonly policy: PolicyOptions
+    })
+  | (Fact & {
       readonly type: 'policy.changed'
       /** null: all apps. */
       readonly app: string | null

@@ -64,6 +64,7 @@ export function nextDue(fleet: Fleet, probesFrom = 0): number {
 /** Facts that are checked against the options before anything moves. */
 const configuring: ReadonlySet<HealthEvent['type']> = new Set([
   'app.configured',
+  'policy.configured',
   'policy.changed',
   'node.configured',
 ])
@@ -148,6 +149,11 @@ function apply(
       drainAll(fleet, app, 'app_removed', 'pool.app_removed')
       return
     }
+    case 'policy.configured':
+      fleet.globalPolicy = event.policy
+      fleet.nodePolicy = resolveNodes(fleet)
+      for (const [app, policy] of prepared) adopt(fleet, app!, policy)
+      return
     case 'policy.changed':
       if (event.app === null) {
         fleet.globalOverrides = merged(fleet.globalOverrides, event.change)

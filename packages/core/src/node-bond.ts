@@ -9,6 +9,7 @@ import type { OptionSpec } from './option.ts'
 import { runnersOf, type Fleet, type RunnerRecord } from './state.ts'
 import { give, touch } from './give.ts'
 import { tell } from './tell.ts'
+import type { PolicyOptions } from './tunable.ts'
 import { traits } from './word.ts'
 
 /** Names that `policy` may hold beside the tunables of runners. */
@@ -26,8 +27,9 @@ export function nodePolicyOf(policy: Readonly<Record<string, unknown>>): NodePol
 export function resolveNodes(
   fleet: Fleet,
   overrides: Readonly<Record<string, unknown>> = fleet.globalOverrides,
+  base: PolicyOptions = fleet.globalPolicy,
 ): NodePolicy {
-  return nodePolicyOf({ ...(fleet.nodes.tunables ?? fleet.globalPolicy), ...overrides })
+  return nodePolicyOf({ ...(fleet.nodes.tunables ?? base), ...overrides })
 }
 
 const env = (fleet: Fleet): NodesEnv => ({

@@ -197,7 +197,8 @@ export class Fleet {
   /** Facts about lives that are over; not part of the value. */
   stale = 0
   globalOverrides: Record<string, unknown> = {}
-  readonly globalPolicy: PolicyOptions
+  /** What the configuration says of all apps; an app's own names win. */
+  globalPolicy: PolicyOptions
   nodes: Nodes
   nodePolicy: NodePolicy
   readonly apps = new Map<string, AppRecord>()

@@ -36,6 +36,7 @@ const promptFacts: ReadonlySet<EventType> = new Set<EventType>([
   'clock.resumed',
   'app.configured',
   'app.removed',
+  'policy.configured',
   'policy.changed',
 ])
 /** A wake-up that is due now comes this much later, so that it can never starve the rest. */

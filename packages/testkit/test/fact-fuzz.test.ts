@@ -48,6 +48,7 @@ const kinds = [
   'order.kill',
   'order.check',
   'order.start',
+  'policy.configured',
   'policy.changed',
   'app.configured',
   'app.removed',
@@ -229,6 +230,8 @@ function factOf(fleet: Fleet, draw: Draw, given: Settings): HealthEvent {
         change: { capPercent: choice % 100, doubtPerSecond: choice % 4 === 0 ? null : 1 },
         by: 'me',
       }
+    case 'policy.configured':
+      return { type: kind, at, policy: choice % 3 === 0 ? {} : { capPercent: choice % 100 } }
     case 'app.configured':
       return configured(at, given, choice)
     case 'app.removed':
