@@ -13,7 +13,7 @@ import { refuseOpen, type Config } from './config.ts'
 import { serveConsole } from './console.ts'
 import { watchDeclarations, type Declarations } from './declaration.ts'
 import { affordable, mostDescriptors } from './descriptor.ts'
-import { appFacts, fixed, needsRestart, policyFacts } from './fleet-config.ts'
+import { appFacts, fixed, needsRestart, policyFacts, refuseOverridden } from './fleet-config.ts'
 import type { Log } from './gateway.ts'
 import { watchGpus } from './gpu-watch.ts'
 import { heartbeatUrl, openHeartbeatTokens } from './heartbeat-token.ts'
@@ -83,6 +83,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
         graceMs: config.shutdown.graceSeconds * 1000,
       }),
     )
+    refuseOverridden(supervisor.fleet, config)
     const gpus = await watchGpus(supervisor, config, log)
     begun.push(() => gpus.close(config.shutdown.graceSeconds * 1000))
     const declarations = watchDeclarations(supervisor, () => config, log)
@@ -103,6 +104,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
         } as Config
         // The new keys are for the address that we listen on, whatever the file says of it now.
         refuseOpen(kept)
+        refuseOverridden(supervisor.fleet, kept)
         config = kept
         sayWarnings(next, log)
         if (restart.length > 0)

@@ -6,6 +6,8 @@ import {
   HealthError,
   allowed,
   checkOption,
+  nodeTunables,
+  resolvePolicy,
   type OptionSpec,
   type PolicyOptions,
 } from '@health/core'
@@ -88,6 +90,8 @@ export function readSections(
     knownName('policy', name, Object.keys(policyFields))
     checkOption(`policy.${name}`, policyFields[name]!, value)
   }
+  // What no single name shows: a rule in dryRun that there is not, or that needs another name beside it.
+  resolvePolicy({}, policy, nodeTunables)
   return {
     sections: sections as unknown as Sections,
     dataDir,

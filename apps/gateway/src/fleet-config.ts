@@ -2,7 +2,7 @@
  * Turns configurations into facts for the fleet: which apps there are, which changed, which are gone. What becomes of their runners is the
  * core's to decide.
  */
-import type { HealthEvent, PolicyOptions } from '@health/core'
+import { checkOverridden, type Fleet, type HealthEvent, type PolicyOptions } from '@health/core'
 import type { AppConfig, Config } from './config.ts'
 
 type Untimed<E> = E extends unknown ? Omit<E, 'at' | 'seq'> : never
@@ -29,6 +29,11 @@ export function policyFacts(
   return JSON.stringify(judged) === JSON.stringify(policy)
     ? []
     : [{ type: 'policy.configured', policy }]
+}
+
+/** Throws HEALTH_POLICY_INVALID when an override of before contradicts the configuration: asked before anything is told, so that nothing is half told. */
+export function refuseOverridden(fleet: Fleet, { apps }: Config): void {
+  for (const { id, options, policy } of apps.values()) checkOverridden(fleet, id, options, policy)
 }
 
 const same = (a: AppConfig, b: AppConfig): boolean =>

@@ -412,6 +412,18 @@ describe('one clear line for each mistake', () => {
       'minConcurrency is 2; allowed is at most maxConcurrency (1).',
     ],
     [
+      'a rule in dryRun that there is not, without any app',
+      { policy: { dryRun: ['nope'] }, apps: {} },
+      'policy.dryRun',
+      'policy.dryRun is "nope"; allowed is a rule',
+    ],
+    [
+      'an immediate rule in dryRun, without any app',
+      { policy: { dryRun: ['outcome.server_error'] }, apps: {} },
+      'policy.dryRun',
+      'allowUnsafe',
+    ],
+    [
       'an unknown retry condition',
       { apps: { 'a/b': { ...app, skipRetryConditions: ['timeouts'] } } },
       'apps.a/b.skipRetryConditions',

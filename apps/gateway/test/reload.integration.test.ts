@@ -157,6 +157,31 @@ describe('a tunable that leaves the file has its default again', () => {
   })
 })
 
+describe('an override that the new file contradicts', () => {
+  test('is named, changes nothing at a reload, and is said at a start', async () => {
+    await using stage = new Stage()
+    const apps = { 'a/one': stage.app({ minConcurrency: 0 }) }
+    const url = await stage.start({ policy: { allowUnsafe: true, capMin: 2 }, apps })
+    const body = JSON.stringify({ dryRun: ['outcome.server_error'] })
+    const headers = { 'content-type': 'application/json' }
+    expect(await call(url, '/v1/policy', { method: 'PUT', body, headers })).toMatchObject({
+      status: 200,
+    })
+    stage.write({ policy: { capMin: 3 }, apps: { ...apps, 'a/two': stage.app() } })
+    const refused = await reload(url)
+    expect(refused).toMatchObject({ status: 422, value: { path: 'policy.dryRun' } })
+    expect(refused.value.detail).toContain('PUT /v1/policy')
+    const { value } = await call(url, '/v1/policy')
+    expect([value.capMin, value.allowUnsafe]).toEqual([2, true])
+    expect((await call(url, '/v1/apps')).value.apps).toHaveLength(1)
+    await stage.stop()
+    stage.gateway = startGateway(['--config', stage.file], { folder: stage.folder })
+    const { code, err } = await stage.gateway.ended
+    expect(code).toBe(1)
+    expect(err).toContain('PUT /v1/policy')
+  })
+})
+
 describe('apps that come and go', () => {
   const submit = async (url: string, app: string): Promise<string> =>
     (await call(url, `/queue/${app}`, { ...post, body: '{}' })).value.request_id

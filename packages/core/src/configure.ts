@@ -43,6 +43,7 @@ export function prepare(
     const { policy } = event
     checkOptions('policy', { ...tunables, ...nodeOptions }, { ...policy })
     resolveNodes(fleet, fleet.globalOverrides, policy)
+    resolve(policy, {}, {}, {}, fleet.globalOverrides)
     return [...fleet.apps.values()].map(
       (app) =>
         [
@@ -84,6 +85,28 @@ export const merged = (
   change: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> =>
   Object.fromEntries(Object.entries({ ...old, ...change }).filter(([, value]) => value !== null))
+
+/**
+ * Throws HEALTH_POLICY_INVALID when what people have overridden does not go with an app's configuration, which is valid by itself.
+ * `policy`: everything that is configured for it, global tunables included. Nothing moves.
+ */
+export function checkOverridden(
+  fleet: Fleet,
+  app: string,
+  options: AppOptions,
+  policy: PolicyOptions,
+): void {
+  try {
+    resolve(policy, options, {}, fleet.apps.get(app)?.overrides ?? {}, fleet.globalOverrides)
+  } catch (error) {
+    if (!(error instanceof HealthError)) throw error
+    throw new HealthError(
+      error.code,
+      `${app}: ${error.message} An override says otherwise than the configuration: take it back with null (PUT /v1/policy) before the configuration changes.`,
+      error.path,
+    )
+  }
+}
 
 function resolve(
   base: PolicyOptions,

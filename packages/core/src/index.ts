@@ -1,4 +1,4 @@
-export { globalPolicyOf, prepare as checkOptionsOf } from './configure.ts'
+export { checkOverridden, globalPolicyOf, prepare as checkOptionsOf } from './configure.ts'
 export { createFleet, nextDue, step, type StepResult } from './fleet.ts'
 export type {
   AttemptEnded,
