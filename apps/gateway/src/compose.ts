@@ -74,7 +74,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
         ? {}
         : { HEALTH_HEARTBEAT_URL: heartbeatUrl(host, port, runner, heartbeats.of(runner)) }
     // Its thread starts while the journal is read here; whose folder this is, is the supervisor's to say first.
-    opening = openQueue(config)
+    opening = openQueue(config, () => config.limits.queueLength)
     opening.catch(() => undefined)
     const supervisor = await startFleet(() => config, runnerEnv, log, options.version)
     begun.push(() =>
@@ -231,8 +231,8 @@ function sendsHeartbeats(config: Config): boolean {
   return [...config.apps.values()].some((app) => app.options.healthCheck?.heartbeat !== undefined)
 }
 
-async function openQueue(config: Config): Promise<Queue> {
-  const limits = { maxLength: config.limits.queueLength }
+async function openQueue(config: Config, maxLength: () => number): Promise<Queue> {
+  const limits = { maxLength }
   return config.queue.backend === 'memory'
     ? createMemoryQueue(limits)
     : createSqliteQueue({ dir: join(config.dataDir, 'queue'), ...limits, whenUsed: true })

@@ -182,6 +182,18 @@ describe('an override that the new file contradicts', () => {
   })
 })
 
+test('the length of the queue is the one that the file says now', async () => {
+  await using stage = new Stage()
+  const apps = { 'a/one': stage.app({ minConcurrency: 0, command: ['sleep', '100'] }) }
+  const url = await stage.start({ limits: { queueLength: 1 }, apps })
+  const submitted = async (): Promise<number> =>
+    (await call(url, '/queue/a/one', { ...post, body: '{}' })).status
+  expect([await submitted(), await submitted()]).toEqual([200, 429])
+  stage.write({ limits: { queueLength: 2 }, apps })
+  expect(await reload(url)).toMatchObject({ status: 202, value: { restart: [] } })
+  expect([await submitted(), await submitted()]).toEqual([200, 429])
+})
+
 describe('apps that come and go', () => {
   const submit = async (url: string, app: string): Promise<string> =>
     (await call(url, `/queue/${app}`, { ...post, body: '{}' })).value.request_id

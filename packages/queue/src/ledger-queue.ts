@@ -37,7 +37,7 @@ const SOON = 512
 export class LedgerQueue implements Queue {
   readonly #ledger: Ledger
   readonly #store: Store
-  readonly #maxLength: number
+  readonly #maxLength: () => number
   readonly #retention: Retention
   readonly #arriving = new Set<string>()
   readonly #bell = new Bell()
@@ -49,7 +49,8 @@ export class LedgerQueue implements Queue {
     this.#ledger = ledger
     this.#store = store
     this.#nextSeq = nextSeq
-    this.#maxLength = limits.maxLength ?? 1_000_000
+    const { maxLength = 1_000_000 } = limits
+    this.#maxLength = typeof maxLength === 'number' ? () => maxLength : maxLength
     this.#retention = new Retention(ledger, store, {
       maxResults: limits.maxResults ?? 1_000_000,
       maxQuarantined: limits.maxQuarantined ?? 1_000,
@@ -298,7 +299,7 @@ export class LedgerQueue implements Queue {
   }
 
   #assertRoom(): void {
-    if (this.#ledger.unfinished + this.#arriving.size >= this.#maxLength)
+    if (this.#ledger.unfinished + this.#arriving.size >= this.#maxLength())
       throw new HealthError('HEALTH_QUEUE_FULL')
   }
 
