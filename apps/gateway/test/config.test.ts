@@ -424,6 +424,12 @@ describe('one clear line for each mistake', () => {
       'allowUnsafe',
     ],
     [
+      'a number of another kind',
+      { apps: { 'a/b': { ...app, minConcurrency: 1n } } },
+      'apps.a/b.minConcurrency',
+      'minConcurrency is 1n; allowed is a whole number',
+    ],
+    [
       'an unknown retry condition',
       { apps: { 'a/b': { ...app, skipRetryConditions: ['timeouts'] } } },
       'apps.a/b.skipRetryConditions',

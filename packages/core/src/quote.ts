@@ -13,10 +13,11 @@ export function quote(value: unknown): string {
 }
 
 function textOf(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
   try {
     return JSON.stringify(value) ?? String(value)
   } catch {
     // JSON is read to any depth, and written only as deep as the stack.
-    return 'nested too deep to be shown'
+    return 'something that cannot be shown'
   }
 }
