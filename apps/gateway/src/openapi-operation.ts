@@ -15,6 +15,10 @@ export interface Operation {
   /** Schema of the answer; absent: whatever the runner says, or no JSON. */
   readonly gives?: string
   readonly type?: string
+  /** Other statuses with the same answer. */
+  readonly also?: readonly number[]
+  /** What a runner answers is passed on: any status, any body. */
+  readonly relays?: true
   readonly errors?: readonly number[]
 }
 
@@ -63,14 +67,16 @@ export const operations: Readonly<Record<string, Operation>> = {
     route: RUN,
     body: '*',
     answers: 200,
-    errors: [404, 413, 429, 503, 504],
+    relays: true,
+    errors: [400, 404, 413, 429, 503, 504],
   },
   'POST /run/{owner}/{alias}/{path}': {
     says: 'A direct call to a path of the app, which may hold slashes.',
     route: RUN,
     body: '*',
     answers: 200,
-    errors: [404, 413, 429, 503, 504],
+    relays: true,
+    errors: [400, 404, 413, 429, 503, 504],
   },
   'POST /run/{owner}/{alias}/stream': {
     says: 'A direct call whose answer is a stream of events.',
@@ -78,7 +84,8 @@ export const operations: Readonly<Record<string, Operation>> = {
     body: '*',
     answers: 200,
     type: 'text/event-stream',
-    errors: [404, 413, 429, 503, 504],
+    relays: true,
+    errors: [400, 404, 413, 429, 503, 504],
   },
   'GET /run/{owner}/{alias}/realtime': {
     says: 'A WebSocket to the app: not in this version, always 501.',
@@ -99,12 +106,14 @@ export const operations: Readonly<Record<string, Operation>> = {
     says: "A request's answer; 400 while it is not there yet.",
     route: QUEUE,
     answers: 200,
+    relays: true,
     errors: [400, 404],
   },
   'GET /queue/{owner}/{alias}/requests/{id}/response': {
     says: "A request's answer; 400 while it is not there yet.",
     route: QUEUE,
     answers: 200,
+    relays: true,
     errors: [400, 404],
   },
   'GET /queue/{owner}/{alias}/requests/{id}/status': {
@@ -112,6 +121,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     route: QUEUE,
     query: { logs: '1: with log lines' },
     answers: 200,
+    also: [202],
     gives: 'RequestStatus',
     errors: [404],
   },
@@ -133,6 +143,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     route: '/proxy',
     body: '*',
     answers: 200,
+    relays: true,
     errors: [400, 404],
   },
   'GET /.well-known/health-check': {
@@ -290,7 +301,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     says: 'Every check with its numbers; needs a read or admin key.',
     answers: 200,
     gives: 'Health',
-    errors: [401],
+    errors: [401, 403],
   },
   'GET /health/groups/{group}': health('The checks of one group.', [404, 503]),
   'GET /health/checks/{check}': health('One check.', [404, 503]),

@@ -114,7 +114,14 @@ const page = (name: string, of: string, next: Schema): Schema =>
 /** Every named schema. */
 export const schemas: Readonly<Record<string, Schema>> = {
   Error: object(
-    { detail: text, error_type: text, message: text, path: text, status: { const: 'NOT_FOUND' } },
+    {
+      detail: text,
+      error_type: text,
+      message: text,
+      path: text,
+      // Of a request: unknown, not over yet, over already.
+      status: oneOf(['NOT_FOUND', 'IN_QUEUE', 'IN_PROGRESS', 'ALREADY_COMPLETED']),
+    },
     ['path', 'status'],
   ),
   App: object({

@@ -165,10 +165,12 @@ export function describeApi(routes: readonly ServedRoute[], version: string): Sc
 }
 
 function describeOperation(key: string, operation: Operation, { access }: ServedRoute): Schema {
-  const { says, query = {}, body, answers, gives, type, errors = [] } = operation
+  const { says, query = {}, body, answers, also = [], gives, type, relays, errors = [] } = operation
   const path = key.slice(key.indexOf(' ') + 1)
   const open = access === 'open'
-  const refusals = [...new Set([...errors, ...(open ? [] : [401, 403])])].toSorted((a, b) => a - b)
+  const refusals = [
+    ...new Set([...errors, ...(open ? [] : [401, 403]), ...(takesJson(key) ? misread : [])]),
+  ].toSorted((a, b) => a - b)
   return {
     operationId: key
       .toLowerCase()
@@ -200,31 +202,46 @@ function describeOperation(key: string, operation: Operation, { access }: Served
       },
     }),
     responses: {
-      [answers]: {
-        description: said[answers] ?? '',
-        ...(answers !== 101 && {
-          content:
-            gives === undefined
-              ? { [type ?? '*/*']: {} }
-              : { 'application/json': { schema: ref(gives) } },
-        }),
-      },
+      ...Object.fromEntries(
+        [answers, ...also].map((status) => [
+          status,
+          {
+            description: said[status] ?? '',
+            ...(status !== 101 && { content: contentOf(gives, type) }),
+          },
+        ]),
+      ),
       ...Object.fromEntries(
         refusals.map((status) => [
           status,
           {
             description: said[status] ?? '',
-            content: {
-              // A service that is not well says so in its own words; whoever asked wrongly gets an error.
-              'application/json': {
-                schema: ref(gives === 'Health' && status === 503 ? 'Health' : 'Error'),
-              },
-            },
+            // A service that is not well says so in its own words, a runner in its; whoever asked wrongly gets an error.
+            content:
+              relays === true
+                ? { 'application/json': { schema: { anyOf: [ref('Error'), {}] } }, '*/*': {} }
+                : contentOf(gives === 'Health' && status === 503 ? 'Health' : 'Error'),
           },
         ]),
       ),
+      ...(relays === true && {
+        default: { description: 'What the runner answered.', content: { '*/*': {} } },
+      }),
     },
   }
+}
+
+/** Refusals of a body that is read here, before anybody looks what it says. */
+const misread = [400, 413, 415, 422]
+
+/** Whether an operation reads a JSON body, be it to say that it takes no field. */
+const takesJson = (key: string): boolean => /^(POST|PUT) \/v1\//.test(key)
+
+/** An answer by type; health comes in the format that `Accept` asks for. */
+const contentOf = (gives: string | undefined, type = '*/*'): Schema => {
+  if (gives === undefined) return { [type]: {} }
+  const json = { 'application/json': { schema: ref(gives) } }
+  return gives === 'Health' ? { ...json, 'application/health+json': {}, 'text/plain': {} } : json
 }
 
 function tagOf(path: string): string {

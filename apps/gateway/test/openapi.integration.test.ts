@@ -62,18 +62,25 @@ test('what needs a key says so', () => {
 
 /** What is wrong with an answer, by the description of its operation. */
 async function misfit(method: string, template: string, path: string, body?: unknown) {
-  const response = await fetch(gateway.url + path, {
-    method,
+  return misfitOf(method, template, path, {
     ...(body !== undefined && {
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
     }),
   })
+}
+
+/** The same of a request that is put together by hand. */
+async function misfitOf(method: string, template: string, path: string, more: RequestInit) {
+  const response = await fetch(gateway.url + path, { method, ...more })
   const text = await response.text()
   const described = api.paths[template]?.[method.toLowerCase()]?.responses[response.status]
   if (described === undefined)
     return `${method} ${template} answers ${response.status}: ${text.slice(0, 200)}`
-  const schema = described.content?.['application/json']?.schema
+  const type = response.headers.get('content-type')?.split(';')[0] ?? ''
+  if (described.content?.[type] === undefined && described.content?.['*/*'] === undefined)
+    return `${method} ${template} answers ${response.status} as ${type}`
+  const schema = described.content[type]?.schema
   return schema === undefined ? [] : violations(schema, JSON.parse(text), api.components.schemas)
 }
 
@@ -166,4 +173,34 @@ test('what the gateway answers is what the description says', { timeout: 60_000 
   ]
   for (const [method, template, path, body] of asked)
     expect([method, path, await misfit(method, template, path, body)]).toEqual([method, path, []])
+})
+
+test('bodies that cannot be read, requests on their way and other formats are described too', async () => {
+  const json = { 'content-type': 'application/json' }
+  const submitted = (await (
+    await fetch(`${gateway.url}/queue/demo/echo`, { method: 'POST', body: '{"delayMs":2000}' })
+  ).json()) as { request_id: string }
+  const request = '/queue/{owner}/{alias}/requests/{id}'
+  const at = `/queue/demo/echo/requests/${submitted.request_id}`
+  const asked: readonly (readonly [string, string, string, RequestInit?])[] = [
+    ['GET', `${request}/status`, `${at}/status`],
+    ['GET', request, at],
+    ['GET', `${request}/response`, `${at}/response`],
+    ['PUT', `${request}/cancel`, `${at}/cancel`],
+    ['PUT', `${request}/cancel`, `${at}/cancel`],
+    ['POST', '/v1/events', '/v1/events', { body: '{', headers: json }],
+    ['POST', '/v1/reload', '/v1/reload', { body: '{', headers: json }],
+    ['PUT', '/v1/policy', '/v1/policy', { body: 'x', headers: { 'content-type': 'text/plain' } }],
+    ['POST', '/v1/breaker/close', '/v1/breaker/close', { body: '{"x":1}', headers: json }],
+    [
+      'POST',
+      '/run/{owner}/{alias}',
+      '/run/demo/echo',
+      { body: '{}', headers: { 'x-fal-request-timeout': 'soon' } },
+    ],
+    ['GET', '/health', '/health', { headers: { accept: 'application/health+json' } }],
+    ['GET', '/live', '/live', { headers: { accept: 'text/plain' } }],
+  ]
+  for (const [method, template, path, more = {}] of asked)
+    expect([method, path, await misfitOf(method, template, path, more)]).toEqual([method, path, []])
 })
