@@ -4,6 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { BodyTooLarge, limitBody } from './body-limit.ts'
 import { answerRaw, type Refusal } from './error-answer.ts'
 import type { Lanes } from './lane.ts'
 import { corsHead } from './response-head.ts'
@@ -27,11 +28,15 @@ export interface Awaiting {
 /** Has a body watched that does not come with its head. Most are here before this turn of the loop ends: only the others are worth a watch. */
 export const watchSoon = atTurnEnd<Awaiting>((one) => one.watchBody())
 
-/** Watches the bodies of an app's requests. */
-export function readBodies(app: FastifyInstance, lanes: Lanes): void {
+/** Watches the bodies of an app's requests; `most`: the bytes that one may have, asked at each. */
+export function readBodies(app: FastifyInstance, lanes: Lanes, most: () => number): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
     const { raw, headers } = request
+    let body: Readable = payload
     if (!request.url.startsWith('/run/')) {
+      // Measured here and not by fastify, whose own limit is that of the start.
+      const limit = most()
+      if (Number(headers['content-length'] ?? 0) > limit) return done(new BodyTooLarge())
       if (headers.expect !== undefined && raw.httpVersionMinor > 0) reply.raw.writeContinue()
       if (!raw.complete && !raw.readableEnded) {
         const watch = watchStall(
@@ -47,9 +52,12 @@ export function readBodies(app: FastifyInstance, lanes: Lanes): void {
         )
         // Otherwise every request would be kept until the next look: at 5 000 a second, 150 000 of them.
         raw.once('close', () => watch.cancel())
+        body = limitBody(raw, limit)
+        // What is left of it is read away, for the next request of the connection.
+        if (body !== raw) body.once('error', () => raw.resume())
       }
     }
     // The body of a request without one may have ended before anybody could listen to it (`optimizeEmptyRequests`).
-    done(null, raw.readableEnded ? Readable.from([]) : payload)
+    done(null, raw.readableEnded ? Readable.from([]) : body)
   })
 }

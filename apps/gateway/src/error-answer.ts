@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import { HealthError, type ErrorCode } from '@health/core'
+import { BodyTooLarge } from './body-limit.ts'
 import { answerHead } from './response-head.ts'
 
 /** An answer that the gateway gives itself. `path` names the field that is wrong. */
@@ -87,6 +88,7 @@ const queueCodes: Readonly<Record<string, readonly [status: number, errorType: s
 /** What an error thrown on the way of a request becomes. Anything unknown is 500 `internal_error` without its text. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refused) return error.refusal
+  if (error instanceof BodyTooLarge) return bodyTooLarge
   if (error instanceof HealthError) {
     const known = statusOf[error.code] ?? queueCodes[error.code]
     if (known !== undefined) {

@@ -14,6 +14,7 @@ import { createCallLog } from './call-log.ts'
 import { channelRoutes, takesUpgrade } from './channel.ts'
 import { watchRequests } from './channel-queue.ts'
 import type { Config } from './config.ts'
+import { sectionFields } from './config-table.ts'
 import { limitConnections } from './connection.ts'
 import { affordable, mostDescriptors } from './descriptor.ts'
 import { createDispatcher, type Dispatcher } from './dispatch.ts'
@@ -181,7 +182,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Bodies are bounded where they are read: a direct call may wait long before its body is.
     requestTimeout: 0,
-    bodyLimit: limits().bodyBytes,
+    bodyLimit: sectionFields.limits.bodyBytes.max,
     rewriteUrl: rewrite,
     schemaController: noSchemas,
     genReqId: requestId,
@@ -231,7 +232,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   readsNone(app)
   const routes = noteRoutes(app)
   guardRoutes(app, gateway.gate, deps.heartbeats ?? null)
-  readBodies(app, lanes)
+  readBodies(app, lanes, () => limits().bodyBytes)
 
   await ownHealth(app, gateway, deps.version)
   runRoutes(app, gateway)

@@ -18,7 +18,7 @@ test('a request whose body has come is let go of at once', async ({ onTestFinish
   // As the gateway has it.
   const app = fastify({ http: { optimizeEmptyRequests: true } })
   onTestFinished(() => app.close())
-  readBodies(app, lanes as Pick<Lanes, 'wait'> as Lanes)
+  readBodies(app, lanes as Pick<Lanes, 'wait'> as Lanes, () => 1000)
   app.get('/', async () => 'here')
   app.post('/', async (request) => ({ got: request.body }))
   await app.listen({ host: '127.0.0.1', port: 0 })

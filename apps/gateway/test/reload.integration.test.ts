@@ -182,6 +182,30 @@ describe('an override that the new file contradicts', () => {
   })
 })
 
+test('a body may be as long as the file says now, announced or not', async () => {
+  await using stage = new Stage()
+  const apps = { 'a/one': stage.app({ minConcurrency: 0, command: ['sleep', '100'] }) }
+  const url = await stage.start({ limits: { bodyBytes: 5000 }, apps })
+  const text = JSON.stringify('x'.repeat(3000))
+  const headers = { 'content-type': 'application/json' }
+  const statuses = (): Promise<readonly number[]> =>
+    Promise.all(
+      ['/queue/a/one', '/v1/events'].flatMap((path) =>
+        [text, new Blob([text]).stream()].map(async (body) => {
+          const init = { method: 'POST', headers, body, duplex: 'half' }
+          return (await fetch(url + path, init as RequestInit)).status
+        }),
+      ),
+    )
+  expect(await statuses()).toEqual([200, 200, 422, 422])
+  stage.write({ limits: { bodyBytes: 1000 }, apps })
+  await reload(url)
+  expect(await statuses()).toEqual([413, 413, 413, 413])
+  stage.write({ limits: { bodyBytes: 8000 }, apps })
+  await reload(url)
+  expect(await statuses()).toEqual([200, 200, 422, 422])
+})
+
 test('the length of the queue is the one that the file says now', async () => {
   await using stage = new Stage()
   const apps = { 'a/one': stage.app({ minConcurrency: 0, command: ['sleep', '100'] }) }
