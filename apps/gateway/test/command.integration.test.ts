@@ -1,5 +1,5 @@
 // The commands that talk to a gateway: what they ask, what they print, how they end.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -218,6 +218,33 @@ describe('runners', () => {
       `long ago\n${one}two\nthree\nfour\n[health] 100 bytes of output dropped: more than the log may hold\nfive\n`,
     )
   })
+})
+
+test('-f knows a file that was cut and grew past where it was, and keeps a letter whole that came in two parts', async () => {
+  const file = join(folder, 'logs', 'r5.log')
+  mkdirSync(join(folder, 'logs'), { recursive: true })
+  writeFileSync(file, 'first\n')
+  const end = new AbortController()
+  let seen = ''
+  const steps: Readonly<Record<string, () => void>> = {
+    // Between two looks, as a rotation is.
+    'first\n': () => setTimeout(() => writeFileSync(file, 'longer than it was\n'), 100),
+    'it was\n': () => appendFileSync(file, Buffer.from([0x21, 0xc3])),
+    '!': () => setTimeout(() => appendFileSync(file, Buffer.from([0xa9, 0x0a])), 400),
+    'é\n': () => end.abort(),
+    // One that is broken by us.
+    '\ufffd\n': () => end.abort(),
+  }
+  await run(['runners', 'logs', 'r5', '-f', '--data-dir', '.'], {
+    caller: folder,
+    cwd: folder,
+    ended: end.signal,
+    out: (text) => {
+      seen += text
+      if (text !== '') Object.entries(steps).find(([ending]) => seen.endsWith(ending))?.[1]()
+    },
+  })
+  expect(seen).toBe('first\nlonger than it was\n!é\n')
 })
 
 describe('nodes, queue, requests', () => {
