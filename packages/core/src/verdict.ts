@@ -134,7 +134,7 @@ function refused(
   degrade(
     fleet,
     app,
-    `A runner cannot be started: ${event.detail}. Change the configuration, or order a start to try again.`,
+    `A runner cannot be started: ${event.detail.replace(/\.$/, '')}. Change the configuration, or order a start to try again.`,
   )
   owe(fleet, runner)
 }

@@ -216,6 +216,17 @@ test('five failures spread over more than ten minutes do not degrade', () => {
   expect(app(stage).degraded).toBe(false)
 })
 
+test.for(['command not found: pyhton', 'The folder /gone (cwd) does not exist.'])(
+  'the alert of a configuration error is one sentence after the other: %s',
+  (detail) => {
+    const stage = new Stage(many(1))
+    stage.tell({ type: 'provision.refused', ...stage.life(), why: 'bad_config', detail })
+    const [alert] = stage.orders('alert')
+    expect(alert!.text).toContain(detail.replace(/\.$/, '. Change'))
+    expect(alert!.text).not.toContain('..')
+  },
+)
+
 test('a configuration error does not loop: nothing starts until the configuration changes or a person asks', () => {
   const stage = new Stage(many(2))
   stage.tell({
