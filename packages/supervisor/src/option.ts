@@ -63,11 +63,12 @@ export interface SupervisorOptions {
   readonly log: Log
 }
 
-/** Bounds with their defaults. */
+/** Bounds with their defaults. Only whole files are deleted, so one has at most half of what all may have. */
 export function boundsOf(journal: Partial<JournalBounds> = {}): JournalBounds {
+  const { segmentBytes = 64 << 20, maxBytes = 1 << 30 } = journal
   return {
-    segmentBytes: journal.segmentBytes ?? 64 << 20,
-    maxBytes: journal.maxBytes ?? 1 << 30,
+    segmentBytes: Math.min(segmentBytes, Math.floor(maxBytes / 2)),
+    maxBytes,
     maxAgeSeconds: journal.maxAgeSeconds ?? 604_800,
   }
 }
