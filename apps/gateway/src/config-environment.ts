@@ -3,12 +3,15 @@
  * warning; values never appear in warnings or errors, they may be secrets.
  */
 import { HealthError } from '@health/core'
+import { SHOWN } from './config-field.ts'
 
 /** A configuration whose `env:` entries are replaced. */
 export interface EnvironmentTree {
   readonly value: unknown
   /** Paths whose value came from the environment: a text there may stand for a number. */
   readonly fromEnvironment: ReadonlySet<string>
+  /** A mistake without the values of variables: each by its name. Anything else comes back as it is. */
+  hide(mistake: unknown): unknown
 }
 
 const MAX_DEPTH = 20
@@ -22,6 +25,7 @@ export function withEnvironment(
   warnings: string[],
 ): EnvironmentTree {
   const fromEnvironment = new Set<string>()
+  const names = new Map<string, string>()
   const walk = (value: unknown, path: string, depth: number): unknown => {
     if (depth > MAX_DEPTH) {
       throw new HealthError(
@@ -39,6 +43,7 @@ export function withEnvironment(
         return absent
       }
       fromEnvironment.add(path)
+      names.set(found, name)
       return found
     }
     if (Array.isArray(value)) {
@@ -65,5 +70,23 @@ export function withEnvironment(
     return kept
   }
   const value = walk(raw, '', 0)
-  return { value: value === absent ? {} : value, fromEnvironment }
+  return {
+    value: value === absent ? {} : value,
+    fromEnvironment,
+    hide: (mistake) => hidden(mistake, names),
+  }
+}
+
+/** Messages quote a value as JSON, long ones cut; what is allowed comes after it and stays. */
+function hidden(mistake: unknown, names: ReadonlyMap<string, string>): unknown {
+  if (!(mistake instanceof HealthError)) return mistake
+  const end = mistake.message.indexOf('; allowed is')
+  let said = end === -1 ? mistake.message : mistake.message.slice(0, end)
+  for (const [value, name] of names) {
+    const quoted = JSON.stringify(value)
+    for (const shown of [quoted, `${quoted.slice(0, SHOWN)}…`])
+      said = said.replaceAll(shown, () => `env:${name} (its value is not shown)`)
+  }
+  const rest = end === -1 ? '' : mistake.message.slice(end)
+  return new HealthError(mistake.code, said + rest, mistake.path)
 }

@@ -17,6 +17,9 @@ export type FieldSpec =
       readonly reason: string
     }
 
+/** Longest value in a message, in characters. */
+export const SHOWN = 80
+
 /** Throws HEALTH_POLICY_INVALID: the path, the value (shortened; never call it with a secret) and what is allowed. */
 export function invalid(path: string, value: unknown, allowedText: string): never {
   const shown =
@@ -25,7 +28,7 @@ export function invalid(path: string, value: unknown, allowedText: string): neve
       : typeof value === 'bigint'
         ? `${value}n`
         : (JSON.stringify(value) ?? typeof value)
-  const short = shown.length > 80 ? `${shown.slice(0, 80)}…` : shown
+  const short = shown.length > SHOWN ? `${shown.slice(0, SHOWN)}…` : shown
   throw new HealthError(
     'HEALTH_POLICY_INVALID',
     `${path} is ${short}; allowed is ${allowedText}.`,

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { HealthError, type AppOptions, type Launch, type PolicyOptions } from '@health/core'
 import { demoConfig, demoFolder } from './config-demo.ts'
 import { readApps } from './config-app.ts'
-import { withEnvironment } from './config-environment.ts'
+import { withEnvironment, type EnvironmentTree } from './config-environment.ts'
 import { findConfigFile, readConfigFile } from './config-file.ts'
 import { readGpu } from './config-gpu.ts'
 import { readSections } from './config-section.ts'
@@ -90,9 +90,23 @@ export function resolveConfig(
   flags: ConfigFlags,
   place: ConfigPlace,
 ): Config {
-  const base = file === null ? place.cwd : dirname(file)
   const warnings: string[] = []
   const tree = withEnvironment(raw, place.env, warnings)
+  try {
+    return resolveTree(tree, file, flags, place, warnings)
+  } catch (error) {
+    throw tree.hide(error)
+  }
+}
+
+function resolveTree(
+  tree: EnvironmentTree,
+  file: string | null,
+  flags: ConfigFlags,
+  place: ConfigPlace,
+  warnings: string[],
+): Config {
+  const base = file === null ? place.cwd : dirname(file)
   const { sections, dataDir, policy, apps: rawApps } = readSections(tree, place.env)
   const apps = readApps(
     rawApps,

@@ -436,6 +436,25 @@ describe('one clear line for each mistake', () => {
       'skipRetryConditions',
     ],
   ]
+  const long = 'env:LONG'
+  test.for<readonly [object, string]>([
+    [{ auth: 'env:SECRET' }, 'auth is env:SECRET (its value is not shown); allowed is an object'],
+    [{ auth: long }, 'auth is env:LONG (its value is not shown); allowed is an object'],
+    [{ policy: { capPercent: 'env:SECRET' } }, 'policy.capPercent is env:SECRET'],
+    [{ alerts: { webhook: 'env:SECRET' } }, 'alerts.webhook is env:SECRET'],
+    [{ apps: { 'a/b': { urls: 'env:SECRET' } } }, 'apps.a/b.urls is env:SECRET'],
+    [
+      { apps: { 'a/b': { ...app, skipRetryConditions: ['env:SECRET'] } } },
+      'apps.a/b.skipRetryConditions is [env:SECRET (its value is not shown)]',
+    ],
+    // What is allowed is no secret, whatever a variable holds.
+    [{ gpu: { source: 'env:SECRET' }, dataDir: 'env:WORD' }, 'allowed is "auto" or "nvml"'],
+  ])('a value from the environment is named, not shown: %j', ([raw, said]) => {
+    const env = { SECRET: 'hunter2', LONG: 'hunter2'.repeat(50), WORD: 'nvml' }
+    const { message } = mistake(() => resolved(raw, {}, env))
+    expect(message).toContain(said)
+    expect(message).not.toContain('hunter2')
+  })
   test.for(rows)('%s', ([, raw, path, text]) => {
     const error = mistake(() => resolved(raw))
     expect(error.message).toContain(text)
