@@ -19,6 +19,8 @@ const code = await runCli(process.argv.slice(2), {
   caller: process.env['INIT_CWD'] || process.cwd(),
   ended: ended.signal,
 })
+// A stream tells of a write that failed in a later turn.
+await new Promise((resolve) => setImmediate(resolve))
 // A gateway that ran on has done its work; whoever asked a question has no answer.
 if (stdout.failure !== null && code === exits.ok && process.argv[2] !== 'start') {
   stderr.write(`health: stdout cannot be written (${stdout.failure})\n`)

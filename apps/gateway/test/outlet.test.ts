@@ -1,9 +1,11 @@
 /** What is written to stdout when the disk under it is full, or its reader is gone. */
+import { spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { openOutlet, type Sink } from '../src/outlet.ts'
 
@@ -49,4 +51,16 @@ test('what cannot be written is said and thrown nowhere', () => {
   const outlet = openOutlet(sink, () => {})
   sink.emit('error', Object.assign(new Error('gone'), { code: 'EIO' }))
   expect([outlet.write('x'), outlet.failure]).toEqual([false, 'EIO'])
+})
+
+test.skipIf(!existsSync('/dev/full'))('an answer that no disk took is no success', () => {
+  const full = openSync('/dev/full', 'w')
+  onTestFinished(() => closeSync(full))
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=@health/source', '--disable-warning=ExperimentalWarning', main, '--version'],
+    { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' },
+  )
+  expect([status, stderr]).toEqual([1, 'health: stdout cannot be written (ENOSPC)\n'])
 })
