@@ -13,7 +13,7 @@ import { limitProbes } from './probe.ts'
 import { AppRecord, Fleet, takeSlot } from './state.ts'
 import { touch } from './give.ts'
 import { watchPanic } from './passage.ts'
-import { tell } from './tell.ts'
+import { spareHeld, tell } from './tell.ts'
 import { tryAgain } from './verdict.ts'
 import { traits } from './word.ts'
 
@@ -196,6 +196,7 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
       fleet.probes.set(runner.slot, fleet.now)
   }
   app.seatsStale = true
+  spareHeld(fleet, app)
   watchPanic(fleet, app)
   fleet.dirty.add(app)
 }

@@ -278,6 +278,27 @@ function answer(fleet: Fleet, runner: RunnerRecord, ground: Ground, verdict: Ver
   fleet.guarded.add(app)
 }
 
+/** A runner that is held by a rule which only observes from now on is let go: it is judged by what it held against it, not ended. */
+export function spareHeld(fleet: Fleet, app: AppRecord): void {
+  for (const runner of app.held) {
+    const rule = runner.heldRule
+    if (!app.policy.dryRun.includes(rule) || !traits(runner.configuration).held) continue
+    const { context } = runner
+    const from = toldWord(runner)
+    const events = citing(context, fleet.seq)
+    const because = 'guard.dry_run'
+    const ground: Ground = { from, rule, compared: NONE, events, first: fleet.commands.length }
+    runner.episode = `${rule}:${because}`
+    tell(fleet, runner, {
+      type: 'termination.withheld',
+      by: because,
+      at: fleet.now,
+      seq: fleet.seq,
+    })
+    record(fleet, runner, ground, toldWord(runner), false, because, fleet.now)
+  }
+}
+
 /** Lets a held runner end; the rate guard counts it. */
 function grant(fleet: Fleet, runner: RunnerRecord, ground: Ground, at: number, seq: number): void {
   const { app } = runner

@@ -260,6 +260,23 @@ test('guard.dry_run: the rule only records, once per episode; the state stays', 
   expect(stage.word()).toBe('idle')
 })
 
+test('guard.dry_run frees a runner that the rule held, with its count; enforced again, the next counted failure asks', () => {
+  const stage = ready(4, { policy: { ...fast, panicMin: 100 } })
+  condemn(stage, 2)
+  condemn(stage, 1)
+  expect([leaves(stage, 2), stage.word(1)]).toEqual([true, 'held'])
+  const change = (dryRun: readonly string[] | null) =>
+    stage.tell({ type: 'policy.changed', app: null, change: { dryRun }, by: 'ann' })
+  change(['health.threshold'])
+  expect(stage.said(1)).toEqual(['held → failing health.threshold !guard.dry_run'])
+  stage.exit(2)
+  stage.open(5)
+  stage.run(60)
+  expect([stage.word(1), stage.runner(1).context.strikes.length]).toEqual(['failing', 3])
+  change(null)
+  expect(stage.run(60, () => leaves(stage, 1))).toBe(true)
+})
+
 test('guard.dry_run of an immediate rule needs allowUnsafe, and then keeps the runner', () => {
   expect(() => ready(1, { policy: { dryRun: ['outcome.server_error'] } })).toThrow(/allowUnsafe/)
   const stage = ready(1, {
