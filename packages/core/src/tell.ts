@@ -274,7 +274,9 @@ function answer(fleet: Fleet, runner: RunnerRecord, ground: Ground, verdict: Ver
     app.held.push(runner)
   }
   tell(fleet, runner, { type: 'termination.withheld', by, at: verdict.at, seq: verdict.seq })
-  if (!again) record(fleet, runner, basis, toldWord(runner), false, by, verdict.at)
+  const word = toldWord(runner)
+  // A verdict that stays void is told once; one that moves the runner is told each time.
+  if (!again || word !== basis.from) record(fleet, runner, basis, word, false, by, verdict.at)
   fleet.guarded.add(app)
 }
 

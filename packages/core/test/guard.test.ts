@@ -444,6 +444,26 @@ test('a runner held for a TCP check that timed out is checked again: a pass acqu
   expect(dead.said()).toEqual(['held → stopping outcome.tcp_check'])
 })
 
+test('a runner that was acquitted and is held again by the same guard is told to be', () => {
+  const stage = ready(4, { policy: { capMin: 0, capPercent: 0 } })
+  stage.strike()
+  const timesOut = () => {
+    stage.wait(1.5)
+    if (stage.runner().flying > 0) stage.answer('probe.errored')
+    stage.end('error')
+    return stage.answer('probe.failed', 1, { why: 'timeout' })
+  }
+  timesOut()
+  stage.end('error')
+  stage.answer('probe.passed')
+  expect([stage.word(), stage.said()]).toEqual(['failing', ['held → failing outcome.tcp_check']])
+  timesOut()
+  expect([stage.word(), stage.said()]).toEqual([
+    'held',
+    ['verifying → held outcome.tcp_check !guard.cap'],
+  ])
+})
+
 test('guard.dry_run: a failure that would have been the last still breaks the row of passes', () => {
   const stage = ready(1, {
     options: { healthCheck: { ...CHECK, successThreshold: 2 } },
