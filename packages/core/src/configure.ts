@@ -9,7 +9,7 @@ import { type AppOptions } from './app-option.ts'
 import { checkOptions } from './option.ts'
 import { resolvePolicy, type Policy } from './policy.ts'
 import { tunables, type PolicyOptions } from './tunable.ts'
-import { limitProbes } from './probe.ts'
+import { limitProbes, watchRare } from './probe.ts'
 import { AppRecord, Fleet, takeSlot } from './state.ts'
 import { touch } from './give.ts'
 import { watchPanic } from './passage.ts'
@@ -194,6 +194,8 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
       Number.isNaN(fleet.probes.due(runner.slot))
     )
       fleet.probes.set(runner.slot, fleet.now)
+    // Heartbeats and checks between requests may be what was switched on.
+    if (serving) watchRare(fleet, runner, false)
   }
   app.seatsStale = true
   spareHeld(fleet, app)

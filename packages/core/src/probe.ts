@@ -257,13 +257,15 @@ function watchSlow(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer): void
   })
 }
 
-/** Sets the rare deadlines of a runner that serves: missed heartbeats, exclusive checks between requests. */
-export function watchRare(fleet: Fleet, runner: RunnerRecord): void {
+/** Sets the rare deadlines of a runner that serves: missed heartbeats, exclusive checks between requests. Not `anew`: one that is armed keeps its time. */
+export function watchRare(fleet: Fleet, runner: RunnerRecord, anew = true): void {
   const { policy } = runner.app
-  if (policy.heartbeatTtlMs !== null)
-    fleet.rare.set(runner.slot * 3, fleet.now + policy.heartbeatTtlMs)
+  const arm = (key: number, afterMs: number): void => {
+    if (anew || Number.isNaN(fleet.rare.due(key))) fleet.rare.set(key, fleet.now + afterMs)
+  }
+  if (policy.heartbeatTtlMs !== null) arm(runner.slot * 3, policy.heartbeatTtlMs)
   if (policy.exclusive && policy.betweenRequestsMs > 0)
-    fleet.rare.set(runner.slot * 3 + 1, fleet.now + policy.betweenRequestsMs)
+    arm(runner.slot * 3 + 1, policy.betweenRequestsMs)
 }
 
 /** A rare deadline passed. */

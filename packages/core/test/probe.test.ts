@@ -361,6 +361,23 @@ test('health.heartbeat: a missed one is a failed regular check on the same count
   expect(stage.orders('stop').map(({ reason }) => reason)).toEqual(['heartbeat_missed'])
 })
 
+test('heartbeats and checks between requests that are switched on watch the runners that serve already', () => {
+  const stage = ready(1, checked({ callRegularly: false }))
+  const heartbeat = { ttlSeconds: 8 }
+  const healthCheck = { ...CHECK, callRegularly: false }
+  stage.configure({ healthCheck: { ...healthCheck, betweenRequestsSeconds: 30 } })
+  stage.wait(31)
+  expect(stage.word()).toBe('idle+paused')
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  stage.answer('probe.passed')
+  stage.configure({ healthCheck: { ...healthCheck, heartbeat } })
+  stage.wait(5)
+  // What is armed keeps its time.
+  stage.configure({ healthCheck: { ...healthCheck, heartbeat }, keepAliveSeconds: 7 })
+  stage.wait(3)
+  expect(stage.said()).toEqual(['idle → failing health.fail'])
+})
+
 test('a heartbeat in time keeps a runner well', () => {
   const stage = ready(1, checked({ heartbeat: { ttlSeconds: 8 } }))
   stage.tell({ type: 'heartbeat.received', ...stage.life() })
