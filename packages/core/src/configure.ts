@@ -186,7 +186,10 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
   for (const runner of app.runners) {
     touch(fleet, runner)
     ;(runner.context as { policy: Policy }).policy = policy
-    const { serving } = traits(runner.configuration)
+    const { serving, stage } = traits(runner.configuration)
+    // Its port is open, and no pass is needed any more.
+    if (stage === 'starting' && runner.context.opened && !policy.readyAfterFirstPass)
+      tell(fleet, runner, { type: 'port.opened', at: fleet.now, seq: fleet.seq })
     if (
       serving &&
       policy.hasCheck &&

@@ -88,9 +88,14 @@ export function watchPort(fleet: Fleet, runner: RunnerRecord): void {
     launch(fleet, runner, 'port')
 }
 
-/** The kind of probe that answers an asked check. A stalled runner has work in flight, beside which no exclusive check may run. */
-const probeFor = (asked: Asked, { policy }: AppRecord): ProbeKind =>
-  asked === 'progress' ? (policy.hasCheck && !policy.exclusive ? 'manual' : 'tcp') : asked
+/**
+ * The kind of probe that answers an asked check: TCP where the check is configured no more. A stalled runner has work in flight, beside
+ * which no exclusive check may run.
+ */
+const probeFor = (asked: Asked, { policy }: AppRecord): ProbeKind => {
+  if (!policy.hasCheck) return 'tcp'
+  return asked === 'progress' ? (policy.exclusive ? 'tcp' : 'manual') : asked
+}
 
 const needsPause = (asked: Asked, app: AppRecord): boolean =>
   app.policy.hasCheck && (asked === 'exclusive' || (asked === 'manual' && app.policy.exclusive))

@@ -1,7 +1,7 @@
 /** Semantics 3: what a check means, when it is made, and what may be done on its word. */
 import { expect, test } from 'vitest'
 import type { HealthCheckOptions, ProbeKind } from '../src/index.ts'
-import { CHECK, ready, Stage } from './stage.ts'
+import { APP, CHECK, ready, Stage } from './stage.ts'
 
 const checked = (more: Partial<HealthCheckOptions>, size = 1) => ({
   options: { healthCheck: { ...CHECK, ...more }, minConcurrency: size, maxConcurrency: size },
@@ -49,6 +49,24 @@ test('readyAfterFirstPass: without a pass within the effective start period the 
   stage.wait(0.1)
   expect(stage.said()).toEqual(['setup → stopping start.deadline'])
 })
+
+test.for([{}, { healthCheck: CHECK }])(
+  'readyAfterFirstPass that goes, alone or with the check: a runner whose port is open is ready (%o)',
+  (left) => {
+    const stage = new Stage(checked({ readyAfterFirstPass: true }))
+    stage.begin()
+    stage.answer('probe.passed')
+    stage.answer('probe.failed')
+    stage.tell({
+      type: 'app.configured',
+      app: APP,
+      options: { minConcurrency: 1, maxConcurrency: 1, ...left },
+      policy: {},
+      revision: 'r1',
+    })
+    expect(stage.said()).toEqual(['setup → idle start.ready'])
+  },
+)
 
 test('health.grace: a failure while young is recorded once per episode and does not count', () => {
   const stage = new Stage(checked({}))
@@ -213,6 +231,24 @@ test('health.manual without a health check is a TCP check', () => {
   const stage = ready(1, { checked: false })
   stage.end('healthy', 1, { headers: { check: true } })
   expect(kinds(stage)).toEqual(['tcp'])
+})
+
+test('a check that was asked for when its health check goes is a TCP check', () => {
+  const stage = ready(1, checked({ callRegularly: false }))
+  stage.load(1, 1)
+  stage.end('healthy', 1, { headers: { check: true }, inFlight: 1 })
+  expect(stage.word()).toBe('verifying+paused')
+  stage.tell({
+    type: 'app.configured',
+    app: APP,
+    options: { minConcurrency: 1, maxConcurrency: 1 },
+    policy: {},
+    revision: 'r1',
+  })
+  stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+  expect(kinds(stage)).toEqual(['tcp'])
+  stage.answer('probe.passed')
+  expect(stage.word()).toBe('idle')
 })
 
 test('a manual check during a regular one waits for a fresh one', () => {
