@@ -11,6 +11,7 @@ import { resolvePolicy, type Policy } from './policy.ts'
 import { tunables, type PolicyOptions } from './tunable.ts'
 import { limitProbes, watchRare } from './probe.ts'
 import { AppRecord, Fleet, takeSlot } from './state.ts'
+import { nameFor } from './successor.ts'
 import { touch } from './give.ts'
 import { watchPanic } from './passage.ts'
 import { spareHeld, tell } from './tell.ts'
@@ -157,13 +158,14 @@ export function configure(
     const slot = takeSlot(fleet)
     app = new AppRecord(event.app, slot, event.options, event.policy, policy, event.revision)
     fleet.owners[slot] = app
-    fleet.apps.set(event.app, app)
     const former = fleet.former.get(event.app)
+    fleet.former.delete(event.app)
+    app.name = former?.name ?? nameFor(fleet, event.app)
+    fleet.apps.set(event.app, app)
     if (former !== undefined) {
       app.placeCount = former.placeCount
       app.runnerCount = former.runnerCount
       app.gone.push(...former.gone)
-      fleet.former.delete(event.app)
     }
   }
   if (app.revision !== event.revision) {

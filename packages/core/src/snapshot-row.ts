@@ -119,6 +119,8 @@ export interface PlaceRow extends Partial<Pick<Place, keyof typeof usualPlace>> 
 
 export interface AppRow extends Pick<AppRecord, (typeof plainApp)[number]> {
   readonly id: string
+  /** Absent in snapshots of before it was kept. */
+  readonly name?: string
   readonly slot: number
   readonly options: AppOptions
   readonly policy: PolicyOptions
@@ -239,6 +241,7 @@ export const copyOf = (window: ProbeWindow): ProbeWindow => ({
 export function appHead(fleet: Fleet, app: AppRecord): Omit<AppRow, 'gone' | 'places' | 'runners'> {
   return {
     id: app.id,
+    name: app.name,
     slot: app.slot,
     options: app.options,
     policy: app.configured,
@@ -264,11 +267,12 @@ export function appHead(fleet: Fleet, app: AppRecord): Omit<AppRow, 'gone' | 'pl
 /** A removed app without its list of runners. */
 export function formerHead({
   id,
+  name,
   at,
   placeCount,
   runnerCount,
 }: FormerApp): Omit<FormerApp, 'gone'> {
-  return { id, at, placeCount, runnerCount }
+  return { id, ...(name !== undefined && { name }), at, placeCount, runnerCount }
 }
 
 /** The fleet without its apps and nodes. */

@@ -18,6 +18,7 @@ import {
   type Writable,
 } from './state.ts'
 import type { RunnerContext } from './runner.ts'
+import { nameFor } from './successor.ts'
 import { traits } from './word.ts'
 import {
   appHead,
@@ -97,6 +98,7 @@ function restoreApp(fleet: Fleet, row: AppRow): void {
   )
   const app = new AppRecord(row.id, row.slot, row.options, row.policy, policy, row.revision)
   Object.assign(app, pick(row, plainApp), {
+    name: row.name ?? nameFor(fleet, row.id),
     overrides: { ...row.overrides },
     recentFails: [...row.recentFails],
     window: copyOf(row.window ?? app.window),

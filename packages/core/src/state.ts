@@ -55,6 +55,8 @@ export interface GoneRunner {
 /** What stays of an app that was removed: its runners stay listed a day, and their ids are never given again meanwhile. */
 export interface FormerApp {
   readonly id: string
+  /** Absent in snapshots of before it was kept. */
+  readonly name?: string
   /** When its last runner was gone. */
   readonly at: number
   readonly placeCount: number
@@ -65,6 +67,8 @@ export interface FormerApp {
 /** One app: its policy, its pool, its guards' memory. */
 export class AppRecord {
   readonly id: string
+  /** What it is called in the ids of its runners; its own for as long as any of them is listed. */
+  name = ''
   readonly slot: number
   options: AppOptions
   configured: PolicyOptions

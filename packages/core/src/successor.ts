@@ -82,24 +82,25 @@ const leaving = (place: Place): boolean =>
 export const staying = (app: AppRecord): readonly Place[] =>
   app.draining === 0 ? app.places : app.places.filter((place) => !leaving(place))
 
-/** What an app is called in the ids of its runners: its alias; with its owner when an app that was there before has the same alias. */
-function nameIn(fleet: Fleet, app: AppRecord): string {
-  const slash = app.id.lastIndexOf('/')
-  const alias = app.id.slice(slash + 1)
-  const long = `${app.id.slice(0, slash)}~${alias}`
-  for (const other of fleet.apps.values()) {
-    if (other === app) break
-    if (other.id.endsWith(`/${alias}`)) return long
-  }
-  // Runners of a removed app are still listed by their ids.
-  for (const id of fleet.former.keys()) if (id.endsWith(`/${alias}`)) return long
+const aliasOf = (id: string): string => id.slice(id.lastIndexOf('/') + 1)
+
+/**
+ * What a new app is called in the ids of its runners: its alias; with its owner when that is the name of another. Runners of a removed
+ * app are still listed by their ids, and it has its name again when it comes back.
+ */
+export function nameFor(fleet: Fleet, id: string): string {
+  const alias = aliasOf(id)
+  for (const books of [fleet.apps, fleet.former])
+    for (const known of books.values())
+      if ((known.name ?? aliasOf(known.id)) === alias)
+        return `${id.slice(0, id.lastIndexOf('/'))}~${alias}`
   return alias
 }
 
 /** Creates a runner in a place and puts it into the row of starts. */
 function spawn(fleet: Fleet, app: AppRecord, place: Place, replaces: string | null): RunnerRecord {
   const slot = takeSlot(fleet) as RunnerHandle
-  const name = nameIn(fleet, app)
+  const { name } = app
   const id =
     place.url === null
       ? `${name}-${(fleet.seed >>> 0).toString(36)}-${++app.runnerCount}`
@@ -282,8 +283,8 @@ export function forget(fleet: Fleet, app: AppRecord): void {
   for (const { id, at } of fleet.former.values())
     if (fleet.now - at >= GONE_MS || fleet.former.size >= MAX_FORMER) fleet.former.delete(id)
   if (app.placeCount > 0) {
-    const { id, placeCount, runnerCount, gone } = app
-    fleet.former.set(id, { id, at: fleet.now, placeCount, runnerCount, gone })
+    const { id, name, placeCount, runnerCount, gone } = app
+    fleet.former.set(id, { id, name, at: fleet.now, placeCount, runnerCount, gone })
   }
   fleet.dirty.delete(app)
   fleet.guarded.delete(app)

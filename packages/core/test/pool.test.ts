@@ -428,6 +428,37 @@ test('another app of the same alias does not take the ids of a removed one', () 
   expect(ids).toContain(first)
 })
 
+test('an app that comes back has its own name again, and no other takes it: an id is one runner', () => {
+  const other = `other/${APP.split('/')[1]}`
+  let fleet = createFleet({}, { seed: 1 })
+  let at = 0
+  const tell = (fact: object) => step(fleet, { ...fact, at } as never).commands
+  const configure = (app: string, revision = '1') =>
+    tell({
+      type: 'app.configured',
+      app,
+      options: { minConcurrency: 1, maxConcurrency: 1 },
+      policy: {},
+      revision,
+    })
+  configure(APP)
+  configure(other)
+  tell({ type: 'app.removed', app: APP })
+  tell({ type: 'process.exited', runner: 'app-1-1', incarnation: 1, code: 0, signal: null })
+  fleet = restore(JSON.parse(JSON.stringify(snapshot(fleet))))
+  configure(APP)
+  configure(other, '2')
+  tell({ type: 'process.exited', runner: 'other~app-1-1', incarnation: 1, code: 0, signal: null })
+  at = 60_000
+  tell({ type: 'time.passed' })
+  expect([...views(fleet)].map(({ app, id }) => `${app} ${id}`)).toEqual([
+    `${other} other~app-1-2`,
+    `${other} other~app-1-1`,
+    `${APP} app-1-2`,
+    `${APP} app-1-1`,
+  ])
+})
+
 test('order.shutdown drains all and starts nothing; with keepRunners nothing moves', () => {
   const stage = ready(2)
   stage.tell({ type: 'order.shutdown', by: 'me', keepRunners: true })
