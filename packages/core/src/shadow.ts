@@ -183,6 +183,7 @@ export class Shadow {
     this.elapse(fleet, lens, verdict.at)
     if (this.ended !== null) return
     if (traits(this.configuration).probe !== traits(this.runner.configuration).probe) this.#sparse()
+    this.#spare(fleet, lens, verdict.at, verdict.seq)
     if (verdict.type === 'termination.granted') {
       const turn = lens.sameGuards || lens.panic
       if (this.held && !this.#late(lens) && this.#asked(fleet, lens, turn) === null)
@@ -198,11 +199,21 @@ export class Shadow {
 
   /** Asks again whether it may end, as a held runner does when a place comes back. */
   askAgain(fleet: Fleet, lens: Lens): void {
+    this.#spare(fleet, lens, fleet.now, fleet.seq)
     if (!this.held) return
     // In panic endings go in turn: held before the real one is, its turn may have come before.
     if (guarded(lens).panic && !traits(this.runner.configuration).held) this.early = true
     if (!this.#late(lens) && this.#asked(fleet, lens, false) === null)
       this.#grant(fleet, lens, fleet.now, fleet.seq)
+  }
+
+  /** Let go, as in `tell.ts`: the rule that holds it only observes from now on. */
+  #spare(fleet: Fleet, lens: Lens, at: number, seq: number): void {
+    if (!this.held || !lens.policy.dryRun.includes(this.#heldRule)) return
+    this.heldSeq = 0
+    this.withheld = 'guard.dry_run'
+    this.#tell(fleet, lens, { type: 'termination.withheld', by: this.withheld, at, seq })
+    drop(lens.queue, (other) => other.held)
   }
 
   /** Others have been held for longer: if the oldest may not go, none may. */

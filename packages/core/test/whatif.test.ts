@@ -345,3 +345,23 @@ test('the same event twice, or one that is too old, changes nothing', () => {
     ask(stage, {}).lives,
   )
 })
+
+test('a runner that dryRun freed from being held is free to the other policy too: the same policy gives the same lives', () => {
+  const stage = ready(4, { policy: { panicMin: 100 } })
+  for (const n of [2, 1]) {
+    stage.sick.set(n, 'status')
+    expect(stage.run(90, () => /stopping|held/.test(stage.word(n)))).toBe(true)
+  }
+  expect(stage.word(1)).toBe('held')
+  stage.tell({
+    type: 'policy.changed',
+    app: null,
+    change: { dryRun: ['health.threshold'] },
+    by: 'ann',
+  })
+  stage.exit(2)
+  stage.open(5)
+  stage.run(60)
+  const { counts } = ask(stage, { failureThreshold: 3 })
+  expect(counts).toMatchObject({ lives: 5, same: 5 })
+})
