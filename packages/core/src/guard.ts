@@ -77,6 +77,12 @@ function heard(fleet: Fleet, { policy }: Guarded): Heard {
   return all
 }
 
+/** Ms at which to ask again who waits because we doubt ourselves: nothing else may tell that a standstill is long enough ago. */
+export function selfAskAt(fleet: Fleet, { policy }: Guarded): number {
+  const over = fleet.stoodStillAt + policy.intervalMs
+  return fleet.stoodStillAt >= 0 && over > fleet.now ? over : fleet.now + policy.intervalMs
+}
+
 /** True when we doubt ourselves: most probes timed out together and our own control probe failed too, or we stood still a moment ago. */
 function selfDoubt(fleet: Fleet, app: Guarded, { asked, timedOut, runners }: Heard): boolean {
   if (fleet.stoodStillAt >= 0 && fleet.now - fleet.stoodStillAt < app.policy.intervalMs) return true

@@ -4,7 +4,7 @@
  */
 import { compare } from './comparison.ts'
 import { type Compared, RunnerDecision, RunnerSubject } from './decision.ts'
-import { capOf, rateEvery, rateFreeAt, readGuards } from './guard.ts'
+import { capOf, rateEvery, rateFreeAt, readGuards, selfAskAt } from './guard.ts'
 import {
   type AppRecord,
   type Fleet,
@@ -313,6 +313,7 @@ function grant(fleet: Fleet, runner: RunnerRecord, ground: Ground, at: number, s
 
 /** Asks held runners again, oldest first, as far as the guards allow. If the oldest may not go, none may. */
 export function govern(fleet: Fleet, app: AppRecord): void {
+  let by: string | null = null
   for (;;) {
     const runner = nextHeld(app)
     if (runner === undefined) break
@@ -324,7 +325,8 @@ export function govern(fleet: Fleet, app: AppRecord): void {
     let reading = readGuards(fleet, app, out)
     const turn = reading.by === 'guard.panic' && canaryMayGo(fleet, app, runner)
     if (turn) reading = readGuards(fleet, app, out, true)
-    if (reading.by !== null) break
+    by = reading.by
+    if (by !== null) break
     const ground: Ground = {
       from: toldWord(runner),
       rule: runner.heldRule,
@@ -339,7 +341,7 @@ export function govern(fleet: Fleet, app: AppRecord): void {
     }
     grant(fleet, runner, ground, fleet.now, fleet.seq)
   }
-  armGuard(fleet, app)
+  armGuard(fleet, app, by)
 }
 
 /** Who is asked next: the oldest; in panic, where each needs a successor first, the oldest of those that get one. */
@@ -358,10 +360,10 @@ function canaryMayGo(fleet: Fleet, app: AppRecord, runner: RunnerRecord): boolea
   return app.canary === runner && (place.ready || place.refused)
 }
 
-/** The earliest moment at which a guard may allow more than it does now. */
-function armGuard(fleet: Fleet, app: AppRecord): void {
-  let due = Number.POSITIVE_INFINITY
-  if (app.panic && app.calmAt >= 0) due = app.calmAt
+/** The earliest moment at which a guard may allow more than it does now. `by`: the one that forbids. */
+function armGuard(fleet: Fleet, app: AppRecord, by: string | null): void {
+  let due = by === 'guard.self' ? selfAskAt(fleet, app) : Number.POSITIVE_INFINITY
+  if (app.panic && app.calmAt >= 0) due = Math.min(due, app.calmAt)
   if (app.panic && app.canaryAt > fleet.now && app.held.length > 0)
     due = Math.min(due, app.canaryAt)
   const oldest = nextHeld(app)

@@ -240,6 +240,20 @@ test('guard.self after a standstill: doubt within the running interval is void',
   expect(stage.at - resumed).toBeGreaterThanOrEqual(10_000)
 })
 
+test('who is held while we stand still is asked again when that is an interval ago', () => {
+  const stage = ready(4, { policy: { panicMin: 100 } })
+  condemn(stage, 2)
+  condemn(stage, 1)
+  stage.exit(2)
+  stage.begin(5)
+  stage.tell({ type: 'clock.resumed', gapMs: 60_000, wall: 0 })
+  const resumed = stage.at
+  stage.answer('probe.passed', 5)
+  expect([stage.word(1), app(stage).outs]).toEqual(['held', 0])
+  expect(stage.run(60, () => leaves(stage, 1))).toBe(true)
+  expect(stage.at - resumed).toBe(10_000)
+})
+
 test('guard.dry_run: the rule only records, once per episode; the state stays', () => {
   const stage = ready(1, { policy: { dryRun: ['health.threshold'] } })
   for (let i = 0; i < 2; i++) stage.strike()
