@@ -180,7 +180,8 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
     return
   }
   if (!over(current)) {
-    if (wanted && place.next === null && app.urls === null && !fleet.shuttingDown) {
+    const stays = !app.removed && app.urls === null && !fleet.shuttingDown
+    if (wanted && place.next === null && stays) {
       place.refused = false
       place.next = spawn(fleet, app, place, current!.id)
       setOut(app, place, place.established)

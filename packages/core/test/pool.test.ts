@@ -384,6 +384,22 @@ test('pool.app_removed: every runner drains with that reason, then the app is fo
   )
 })
 
+test.for(['order.drain', 'pool.replaced'] as const)(
+  'an app that is removed while a successor starts (%s) gets no other one, and is forgotten',
+  (rule) => {
+    const stage = ready(1)
+    stage.load(1, 1)
+    if (rule === 'pool.replaced') stage.configure({ minConcurrency: 1 }, 'r2')
+    else stage.order(rule, 1, { replace: true, inFlight: 1 })
+    stage.tell({ type: 'app.removed', app: APP })
+    expect([stage.word(1), stage.word(2), stage.started]).toEqual(['busy+draining', 'stopping', 2])
+    stage.exit(2)
+    stage.tell({ type: 'work.counted', ...stage.life(1), inFlight: 0 })
+    stage.exit(1)
+    expect([stage.started, apps(stage.fleet)]).toEqual([2, []])
+  },
+)
+
 test('an app without runners is forgotten at once', () => {
   const stage = new Stage()
   stage.tell({ type: 'app.removed', app: APP })
