@@ -10,9 +10,9 @@ import { checkOptions } from './option.ts'
 import { resolvePolicy, type Policy } from './policy.ts'
 import { tunables, type PolicyOptions } from './tunable.ts'
 import { limitProbes, watchRare } from './probe.ts'
-import { AppRecord, Fleet, takeSlot } from './state.ts'
+import { AppRecord, Fleet, type RunnerRecord, takeSlot } from './state.ts'
 import { nameFor } from './successor.ts'
-import { touch } from './give.ts'
+import { cancelProbe, touch } from './give.ts'
 import { watchPanic } from './passage.ts'
 import { spareHeld, tell } from './tell.ts'
 import { tryAgain } from './verdict.ts'
@@ -181,6 +181,18 @@ export function configure(
   adopt(fleet, app, policy)
 }
 
+/** Regular checks are made no more: one in flight is called back, and what they counted is void. */
+function endChecks(fleet: Fleet, runner: RunnerRecord): void {
+  if (runner.flying > 0 && runner.flyingKind === 'regular') {
+    cancelProbe(fleet, runner)
+    // A check that waited for its answer need wait no more.
+    if (runner.wanted !== null) fleet.asked.push(runner)
+  }
+  const { signal, strikes } = runner.context
+  if (strikes.length > 0 && (signal === 'probe' || runner.app.policy.heartbeatTtlMs === null))
+    tell(fleet, runner, { type: 'checks.ended', at: fleet.now, seq: fleet.seq })
+}
+
 /** New numbers judge from the next event on; counters stay, armed deadlines keep their time. */
 export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
   app.policy = policy
@@ -189,6 +201,8 @@ export function adopt(fleet: Fleet, app: AppRecord, policy: Policy): void {
     touch(fleet, runner)
     ;(runner.context as { policy: Policy }).policy = policy
     const { serving, stage } = traits(runner.configuration)
+    if (!policy.hasCheck || !(policy.callRegularly || stage === 'starting'))
+      endChecks(fleet, runner)
     // Its port is open, and no pass is needed any more.
     if (stage === 'starting' && runner.context.opened && !policy.readyAfterFirstPass)
       tell(fleet, runner, { type: 'port.opened', at: fleet.now, seq: fleet.seq })

@@ -44,6 +44,7 @@ export const rules = {
     says: 'An extra check while failing failed: it may acquit, never convict.',
   },
   'health.threshold': { says: 'The last of failureThreshold consecutive failures.' },
+  'health.ended': { says: 'Its checks are configured no more: what they counted is void.' },
   'health.recover': { says: 'successThreshold passes in a row: ready again, counter zero.' },
   'health.manual': {
     says: 'A check that was asked for: one failure ends the runner, a pass refutes the doubt.',

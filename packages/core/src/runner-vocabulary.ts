@@ -44,6 +44,8 @@ export type Verdict = { readonly at: number; readonly seq: number } & (
         | 'process.exited'
         | 'order.kill'
         | 'probe.passed'
+        /** What counted the strikes is configured no more: no pass would ever come. */
+        | 'checks.ended'
         | 'work.served'
         | 'termination.granted'
     }
@@ -205,6 +207,8 @@ export const runnerVocabulary = setup({
     acquits: ({ context, event }) => acquitted(context, event),
     acquitsStrikesStay: ({ context, event }) =>
       acquitted(context, event) && context.strikes.length > 0,
+    heldByStrikes: ({ context: { reason } }) =>
+      reason === 'health_check_failed' || reason === 'heartbeat_missed',
     evidenceVoid: ({ event }) => isVoid(event),
     voidStrikesStay: ({ context, event }) => isVoid(event) && context.strikes.length > 0,
   },

@@ -254,6 +254,7 @@ export const runnerMachine = runnerVocabulary.createMachine({
                       { guard: 'provenWell', actions: 'absolve' },
                       { actions: 'pass' },
                     ],
+                    'checks.ended': { actions: 'absolve' },
                     'probe.failed': [
                       ...graceOrGap,
                       lastStrike,
@@ -274,6 +275,11 @@ export const runnerMachine = runnerVocabulary.createMachine({
                       },
                       { actions: 'pass', meta: { rule: 'health.pass' } },
                     ],
+                    'checks.ended': {
+                      target: '#ready',
+                      actions: 'clear',
+                      meta: { rule: 'health.ended' },
+                    },
                     'probe.failed': [
                       ...graceOrGap,
                       lastStrike,
@@ -319,6 +325,15 @@ export const runnerMachine = runnerVocabulary.createMachine({
                         meta: { rule: 'health.recover' },
                       },
                       { actions: 'pass', meta: { rule: 'health.pass' } },
+                    ],
+                    'checks.ended': [
+                      {
+                        guard: 'heldByStrikes',
+                        target: '#ready',
+                        actions: 'clear',
+                        meta: { rule: 'health.ended' },
+                      },
+                      { actions: 'absolve' },
                     ],
                     'probe.failed': { actions: 'strike', meta: { rule: 'health.fail' } },
                   },

@@ -157,6 +157,33 @@ test('an extra check while failing may acquit early and never convicts early', (
   expect(stage.at - counted).toBeGreaterThanOrEqual(9_000)
 })
 
+test('a check that is configured no more convicts nobody: who failed or is held by it is ready again', () => {
+  const stage = ready(4, { policy: { panicMin: 100 } })
+  for (const n of [2, 1, 3]) {
+    stage.sick.set(n, 'status')
+    const doubted = n === 3 ? /failing/ : /stopping|held/
+    expect(stage.run(90, () => doubted.test(stage.word(n)))).toBe(true)
+  }
+  expect([stage.word(1), stage.word(3)]).toEqual(['held', 'failing'])
+  stage.run(60, () => stage.runner(3).flying > 0)
+  stage.tell({
+    type: 'app.configured',
+    app: APP,
+    options: { minConcurrency: 4, maxConcurrency: 4 },
+    policy: {},
+    revision: 'r1',
+  })
+  expect([stage.said(1), stage.said(3)]).toEqual([
+    ['held → idle health.ended'],
+    ['failing → idle health.ended'],
+  ])
+  expect(stage.orders('probe.cancel')).toHaveLength(1)
+  stage.exit(2)
+  stage.open(5)
+  stage.wait(600)
+  expect([stage.word(1), stage.word(3)]).toEqual(['idle', 'idle'])
+})
+
 test('a 2xx to real work never resets the count of failed checks', () => {
   const stage = ready()
   stage.strike()

@@ -16,6 +16,7 @@ export const verdicts: readonly Verdict[] = [
       'process.exited',
       'order.kill',
       'probe.passed',
+      'checks.ended',
       'work.served',
       'termination.granted',
     ] as const
