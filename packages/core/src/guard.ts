@@ -78,14 +78,17 @@ function heard(fleet: Fleet, { policy }: Guarded): Heard {
 }
 
 /** Ms at which to ask again who waits because we doubt ourselves: nothing else may tell that a standstill is long enough ago. */
-export function selfAskAt(fleet: Fleet, { policy }: Guarded): number {
-  const over = fleet.stoodStillAt + policy.intervalMs
-  return fleet.stoodStillAt >= 0 && over > fleet.now ? over : fleet.now + policy.intervalMs
+export function selfAskAt(fleet: Fleet, app: Guarded): number {
+  return (stoodStill(fleet, app) ? fleet.stoodStillAt : fleet.now) + app.policy.intervalMs
 }
+
+/** We stood still within the running interval of an app. */
+export const stoodStill = (fleet: Fleet, { policy }: Guarded): boolean =>
+  fleet.stoodStillAt >= 0 && fleet.now - fleet.stoodStillAt < policy.intervalMs
 
 /** True when we doubt ourselves: most probes timed out together and our own control probe failed too, or we stood still a moment ago. */
 function selfDoubt(fleet: Fleet, app: Guarded, { asked, timedOut, runners }: Heard): boolean {
-  if (fleet.stoodStillAt >= 0 && fleet.now - fleet.stoodStillAt < app.policy.intervalMs) return true
+  if (stoodStill(fleet, app)) return true
   return (
     !fleet.control &&
     asked >= SELF_MIN_PROBES &&
@@ -135,5 +138,14 @@ export function readGuards(
         : fleet.now < free
           ? 'guard.rate'
           : null
+  // Read only where it forbids: most fleets never stand still.
+  if (stoodStill(fleet, app))
+    compared.unshift({
+      name: 'sinceStandstillMs',
+      value: fleet.now - fleet.stoodStillAt,
+      op: '>=',
+      threshold: app.policy.intervalMs,
+      option: null,
+    })
   return { by, compared }
 }

@@ -4,7 +4,7 @@
  */
 import { compare } from './comparison.ts'
 import { type Compared, RunnerDecision, RunnerSubject } from './decision.ts'
-import { capOf, rateEvery, rateFreeAt, readGuards, selfAskAt } from './guard.ts'
+import { capOf, rateEvery, rateFreeAt, readGuards, selfAskAt, stoodStill } from './guard.ts'
 import {
   type AppRecord,
   type Fleet,
@@ -266,7 +266,9 @@ function answer(fleet: Fleet, runner: RunnerRecord, ground: Ground, verdict: Ver
         'checker.unwell',
         'gateway',
         'prober',
-        'Most probes time out together and our own control probe fails: verdicts by doubt are void.',
+        stoodStill(fleet, app)
+          ? 'We stood still a moment ago: verdicts by doubt are void for an interval.'
+          : 'Most probes time out together and our own control probe fails: verdicts by doubt are void.',
       )
     }
   } else if (!app.held.includes(runner)) {

@@ -236,6 +236,16 @@ test('guard.self after a standstill: doubt within the running interval is void',
     ['failing → failing health.threshold !guard.self'],
     'failing',
   ])
+  // The alert and the record say what it was, not that probes timed out.
+  expect(stage.commands.find(({ type }) => type === 'alert')).toMatchObject({
+    name: 'checker.unwell',
+    text: expect.stringMatching(/^We stood still/),
+  })
+  expect(reading(stage, 'sinceStandstillMs', 1)).toMatchObject({
+    value: stage.at - resumed,
+    op: '>=',
+    threshold: 10_000,
+  })
   stage.run(30, () => leaves(stage, 1))
   expect(stage.at - resumed).toBeGreaterThanOrEqual(10_000)
 })
