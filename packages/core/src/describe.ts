@@ -118,6 +118,8 @@ function tellWithheld({ because, compared, rule }: Decision): string {
     }
     case 'guard.panic': {
       const doubted = of('doubted')
+      if (doubted !== undefined && holds(doubted))
+        return `a panic is over only when fewer than ${doubted.threshold} runners (panicPercent, panicMin) are doubted for panicCooldownSeconds; until then endings go one at a time, successor first; ${keeps} in its turn`
       return `${doubted?.value ?? 'too many'} runners are doubted at once and ${doubted?.threshold ?? 'fewer'} are a panic (panicPercent, panicMin), so the checker is as likely to be wrong; endings go one at a time, successor first; ${keeps} in its turn`
     }
     case 'guard.rate':

@@ -212,6 +212,17 @@ describe('what was withheld says why, and what becomes of it', () => {
     expect(explained.counterfactual).toEqual({ option: 'failureThreshold', actual: 3, needed: 4 })
   })
 
+  test('a panic whose cooldown is not over', () => {
+    const stage = ready(4, { policy: { panicCooldownSeconds: 300 } })
+    for (const n of [1, 2, 3]) stage.sick.set(n, 'status')
+    stage.run(60, () => [1, 2, 3].every((n) => stage.word(n) === 'failing'))
+    for (const n of [2, 3]) stage.sick.delete(n)
+    expect(stage.run(90, () => stage.word(1) === 'held')).toBe(true)
+    const text = lines(why(stage)).at(-1)!
+    expect(text).toContain('a panic is over only when fewer than 3 runners')
+    expect(text).not.toContain('1 runners are doubted at once')
+  })
+
   test('a failure in the start period', () => {
     const stage = new Stage({ options: { minConcurrency: 1, maxConcurrency: 1 } })
     stage.begin()
