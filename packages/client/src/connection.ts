@@ -73,7 +73,10 @@ const UNAUTHORIZED = 4401
 /** Refused for good: trying again would be refused again. */
 class Refusal extends Error {}
 
-/** Connects, and stays connected until `close`. Never throws: problems come by `onProblem`. */
+/**
+ * Connects, and stays connected until `close`, which any of the functions given may call. Never throws: problems come by `onProblem`, and
+ * what one of those functions throws goes to the platform, as from any listener of an event; the connection goes on.
+ */
 export function connectChannel(options: ChannelOptions): ChannelConnection {
   const connection = new Connection(options)
   connection.connect()
@@ -98,6 +101,7 @@ class Connection implements ChannelConnection {
 
   connect(): void {
     this.#become('connecting')
+    if (this.state !== 'connecting') return
     this.#address().then(
       (url) => {
         if (this.state === 'connecting') this.#open(url)
@@ -135,7 +139,6 @@ class Connection implements ChannelConnection {
       'open',
       mine(() => {
         const { topics, apps } = this.#options
-        this.#become('open')
         socket.send(
           JSON.stringify({
             type: 'subscribe',
@@ -147,6 +150,7 @@ class Connection implements ChannelConnection {
         // Who goes on where nothing happened is told nothing: the pong says that it is welcome, before its token is over.
         if (this.seq !== null) socket.send('{"type":"ping"}')
         this.#listen()
+        this.#become('open')
       }),
     )
     socket.addEventListener(
@@ -186,11 +190,11 @@ class Connection implements ChannelConnection {
       case 'snapshot':
         this.#failures = 0
         this.seq = message.seq as number
-        return this.#options.onSnapshot?.(message as Snapshot)
+        return tell(this.#options.onSnapshot, message as Snapshot)
       case 'event':
         this.#failures = 0
         this.seq = message.seq as number
-        return this.#options.onEvent?.(message as ChannelEvent)
+        return tell(this.#options.onEvent, message as ChannelEvent)
       case 'error':
         return this.#complain(String(message.code), String(message.message))
       default:
@@ -221,9 +225,9 @@ class Connection implements ChannelConnection {
     const first = this.#options.firstDelayMs ?? FIRST_DELAY_MS
     const most = this.#options.maxDelayMs ?? MAX_DELAY_MS
     const delay = Math.min(most, first * 2 ** Math.min(this.#failures++, 30))
-    this.#become('waiting')
     // Between half and all of it: many clients of one gateway must not come back in step.
     this.#wait(delay * (0.5 + (this.#options.random ?? Math.random)() / 2), () => this.connect())
+    this.#become('waiting')
   }
 
   #refuse(message: string): void {
@@ -275,13 +279,25 @@ class Connection implements ChannelConnection {
     this.#timer = setTimeout(then, ms)
   }
 
+  /** Comes last wherever it comes: who is told may close us, and nothing may be begun after that. */
   #become(state: ConnectionState): void {
     if (this.state === state) return
     this.state = state
-    this.#options.onState?.(state)
+    tell(this.#options.onState, state)
   }
 
   #complain(code: string, message: string): void {
-    this.#options.onProblem?.({ code, message })
+    tell(this.#options.onProblem, { code, message })
+  }
+}
+
+/** What a listener throws is the platform's to report; it must not end the work that told it. */
+function tell<T>(listener: ((value: T) => void) | undefined, value: T): void {
+  try {
+    listener?.(value)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }

@@ -148,6 +148,52 @@ describe('it stops', () => {
   })
 })
 
+describe('who is told of it', () => {
+  test.for(['open', 'waiting'])('may end it when it is told %s', async (last) => {
+    const heard: string[] = []
+    const { connection, sockets } = await stage({
+      onState: (state) => {
+        heard.push(state)
+        if (state === last) connection.close()
+      },
+    })
+    sockets[0]!.emit('open')
+    sockets[0]!.emit('close', { code: 1006, reason: '' })
+    await vi.advanceTimersByTimeAsync(100_000)
+    expect(heard.slice(-2)).toEqual([last, 'closed'])
+    expect(sockets.length).toBe(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('may throw: the platform hears of it, and it goes on', async () => {
+    const thrown: string[] = []
+    vi.stubGlobal('queueMicrotask', (rethrow: () => void) => {
+      expect(rethrow).toThrow('ours')
+      thrown.push('ours')
+    })
+    const fail = (): never => {
+      throw new Error('ours')
+    }
+    const { connection, sockets } = await stage({
+      onState: fail,
+      onSnapshot: fail,
+      onEvent: fail,
+      onProblem: fail,
+    })
+    sockets[0]!.emit('open')
+    expect(sockets[0]!.sent).toEqual([{ type: 'subscribe', topics: ['runners'] }])
+    sockets[0]!.say({ type: 'snapshot', seq: 5 })
+    sockets[0]!.say({ type: 'event', seq: 9, topic: 'runners' })
+    sockets[0]!.say('no json')
+    expect(connection).toMatchObject({ state: 'open', seq: 9 })
+    sockets[0]!.emit('close', { code: 1006, reason: '' })
+    await vi.advanceTimersByTimeAsync(250)
+    expect(sockets.length).toBe(2)
+    expect(thrown.length).toBe(7)
+    connection.close()
+  })
+})
+
 describe('with a key', () => {
   const answer = (status: number, body: object) => {
     const asked: { url: string; init: RequestInit }[] = []
