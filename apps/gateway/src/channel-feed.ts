@@ -8,6 +8,7 @@ import {
   views,
   type Cancel,
   type Decision,
+  type Fleet,
   type GoneRunner,
   type Observation,
   type Register,
@@ -70,7 +71,8 @@ export function feedChannel(gateway: Gateway, requests: WatchedRequests, channel
   const stopObserving = supervisor.observe((observation) => {
     const { event, decisions } = observation
     const at = clock.wall(event.at)
-    if (channel.wants('runners')) for (const id of runnersOf(observation)) passing.tell(id, at)
+    if (channel.wants('runners'))
+      for (const id of runnersOf(fleet, observation)) passing.tell(id, at)
     if (channel.wants('decisions')) {
       for (const decision of decisions)
         channel.publish(
@@ -159,8 +161,12 @@ class Passing implements Register {
 const silent: ReadonlySet<string> = new Set(['probe', 'count', 'cancel'])
 
 /** Runners that an observation is about. */
-function runnersOf({ event, commands, decisions }: Observation): ReadonlySet<string> {
+function runnersOf(fleet: Fleet, { event, commands, decisions }: Observation): ReadonlySet<string> {
   const ids = new Set<string>()
+  // Each shows options of its app, the start period that counts.
+  if (event.type === 'app.configured')
+    for (const { id, app, substate } of views(fleet))
+      if (app === event.app && substate !== 'gone') ids.add(id)
   if ('runner' in event && event.runner !== undefined && event.runner !== '') ids.add(event.runner)
   if (event.type === 'traffic.counted') for (const id of event.runners) ids.add(id)
   for (const { subject } of decisions) if (subject.kind === 'runner') ids.add(subject.id)

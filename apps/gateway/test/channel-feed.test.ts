@@ -120,11 +120,11 @@ test.for([1, 2, 3, 4])(
   },
 )
 
-const configured = (most: number): HealthEvent => ({
+const configured = (most: number, more: object = {}): HealthEvent => ({
   type: 'app.configured',
   at: 0,
   app: 'a/many',
-  options: { minConcurrency: most, maxConcurrency: most },
+  options: { minConcurrency: most, maxConcurrency: most, ...more },
   policy: {},
   revision: `r${most}`,
 })
@@ -148,6 +148,21 @@ test('thousands that go in one step are all told as terminated, and of their app
   expect(gone.length).toBeGreaterThanOrEqual(3000)
   expect(subscriber.living).toEqual(truth(fleet))
   expect(subscriber.told.filter(([, of]) => of !== 'a/many')).toEqual([])
+})
+
+test('runners are told of again when an option of their app that they show is another', () => {
+  const fleet = createFleet({}, { seed: 1 })
+  step(fleet, configured(2))
+  step(fleet, { ...configured(2), app: 'a/other' } as HealthEvent)
+  const subscriber = new Subscriber(fleet)
+  const event = configured(2, { startupTimeoutSeconds: 700 })
+  subscriber.hear(event, step(fleet, event))
+  expect(
+    subscriber.told.map(([, app, data]) => [app, data['effectiveStartPeriodSeconds']]),
+  ).toEqual([
+    ['a/many', 700],
+    ['a/many', 700],
+  ])
 })
 
 test('nobody is told of what nobody wants', () => {
