@@ -138,6 +138,25 @@ test('a gateway that is gone leaves what was so, dim and dated; one that begins 
   await page.close()
 })
 
+test('runners that the list gives on a later page are there too', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const url = await gateway!.url()
+  const { page } = await openPage(browser!, url)
+  await page.waitForSelector(`${rows} .state[data-state=ready]`)
+  const { runners } = (await call(url, '/v1/runners?state=ready')).value as { runners: object[] }
+  await page.route('**/v1/runners?*', (route) => {
+    const first = new URL(route.request().url()).searchParams.get('cursor') === '0'
+    const json = first
+      ? { runners: [{ ...runners[0], id: 'early' }], next: '1' }
+      : { runners: [{ ...runners[0], id: 'late' }], next: null }
+    return route.fulfill({ json })
+  })
+  await page.reload()
+  await page.waitForSelector(`${rows} .id[title=early]`)
+  expect(await page.locator(`${rows} .id[title=late]`).count()).toBe(1)
+  await page.close()
+})
+
 test('among many runners the sick come first, the ended last', async (context) => {
   context.skip(browser === null, needsBrowser)
   const { page } = await openPage(browser!, await gateway!.url())

@@ -56,3 +56,14 @@ export async function read(path) {
     throw new Error(value?.message ?? `The gateway answered ${status}.`)
   return value
 }
+
+/** Reads a list to its end: ended runners of one app alone can fill a page, and those of the others come after them. */
+export async function readList(path, name) {
+  const list = []
+  for (let cursor = 0; cursor !== null;) {
+    const page = await read(`${path}?limit=1000&cursor=${cursor}`)
+    list.push(...page[name])
+    cursor = page.next
+  }
+  return list
+}

@@ -5,7 +5,7 @@ import { drawDecisions, keepDecision, readDecisions } from './decision-list.js'
 import { setText } from './element.js'
 import { drawFaults } from './fault-panel.js'
 import { drawApps, drawRunners } from './fleet.js'
-import { KeyWanted, read, useKey } from './gateway.js'
+import { KeyWanted, read, readList, useKey } from './gateway.js'
 
 const EVERY_MS = 1000
 const DRAW_MS = 100
@@ -30,10 +30,10 @@ async function look() {
   try {
     const [asked, found] = await Promise.all([
       read('v1/apps'),
-      read('v1/runners?limit=1000'),
+      readList('v1/runners', 'runners'),
       readDecisions(),
     ])
-    take(asked, found)
+    take(asked.apps, found)
   } finally {
     looking = false
     told.clear()
@@ -41,9 +41,9 @@ async function look() {
 }
 
 function take(asked, found) {
-  apps = asked.apps
+  apps = asked
   runners.clear()
-  for (const runner of found.runners) runners.set(runner.id, runner)
+  for (const runner of found) runners.set(runner.id, runner)
   for (const [id, runner] of told) runners.set(id, runner)
 }
 
