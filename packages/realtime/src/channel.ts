@@ -118,6 +118,11 @@ export function createChannel(options: ChannelOptions): Channel {
         return null
       }
       const wire = new StreamWire(response, headers)
+      // Asked by HEAD: a stream without a body would neither begin nor end.
+      if (response.req.method === 'HEAD') {
+        response.end()
+        return null
+      }
       const reader = join(wire)
       streams.set(response, wire)
       beating ??= setInterval(() => {

@@ -71,6 +71,20 @@ describe('over SSE', () => {
     expect(here.channel.size).toBe(0)
   })
 
+  test('HEAD is answered by the head alone, and nobody is there afterwards', async () => {
+    await using here = await stage()
+    const { status, headers, body } = await fetch(`http://127.0.0.1:${here.port}/?topics=runners`, {
+      method: 'HEAD',
+      signal: AbortSignal.timeout(2000),
+    })
+    expect([status, headers.get('content-type'), body]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+      null,
+    ])
+    expect(here.channel.size).toBe(0)
+  })
+
   test('one that does not read is cut, and the others go on', async () => {
     await using here = await stage({ maxBacklog: 100_000, behindMs: 300 })
     const stream = await listen(here.port, 'topics=runners')
