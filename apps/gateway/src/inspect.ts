@@ -7,6 +7,8 @@ import type { Cancel, Decision, Observation } from '@health/core'
 import {
   Frame,
   openDoor,
+  PONG,
+  readMessage,
   Subscriber,
   type Door,
   type DoorOptions,
@@ -57,8 +59,10 @@ class Follower extends Subscriber implements Guest {
     this.wish = wish
   }
 
-  /** An inspector is shown, it does not ask. */
-  receive(): void {}
+  /** An inspector is shown, it does not ask; whether we are there it may want to know, as on the channel. */
+  receive(text: string | null): void {
+    if (readMessage(text).type === 'ping') this.answer([PONG])
+  }
 
   protected override refresh(): readonly Frame[] {
     return this.#hub.replay(this)

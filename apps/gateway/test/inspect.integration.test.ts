@@ -88,6 +88,16 @@ test('with nobody connected it does not listen to the fleet', async () => {
   }
 })
 
+test('a ping is answered, so that a silent gateway can be told from one that is gone', async () => {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/v1/inspect?id=none`)
+  await once(socket, 'open')
+  socket.send('what is this')
+  socket.send('{"type":"ping"}')
+  const [data] = (await once(socket, 'message')) as [Buffer]
+  expect(data.toString()).toBe('{"type":"pong"}')
+  socket.terminate()
+})
+
 describe('conformance', () => {
   test('the package’s own receiver takes every frame', async () => {
     const frames = new Frames()

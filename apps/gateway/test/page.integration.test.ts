@@ -138,6 +138,40 @@ test('a gateway that is gone leaves what was so, dim and dated; one that begins 
   await page.close()
 })
 
+test('a channel that fell silent without an end, as in a sleep, is left for another one', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const page = await browser!.newPage()
+  await page.clock.install()
+  const asked: unknown[] = []
+  let asleep = false
+  await page.routeWebSocket(/v1\/realtime/, (socket) => {
+    const server = socket.connectToServer()
+    if (asleep) return
+    socket.onMessage((said) => void (asleep ? asked.push(said) : server.send(said)))
+    server.onMessage((said) => void (asleep || socket.send(said)))
+  })
+  // While it lives by its channel it asks for the apps alone.
+  let alone = 0
+  page.on('request', (request) => {
+    if (request.url().includes('/v1/runners?')) alone = 0
+    else if (request.url().endsWith('/v1/apps')) alone++
+  })
+  const url = await gateway!.url()
+  await page.goto(url)
+  await until(
+    async () => alone,
+    (count) => count > 1,
+  )
+  const id = (await page.getAttribute(`${rows}:has([data-state=ready]) .id`, 'title'))!
+  asleep = true
+  await call(url, `/v1/runners/${id}/kill`, { method: 'POST' })
+  await page.clock.fastForward(10_000)
+  await page.clock.fastForward(10_000)
+  await page.waitForSelector(`${rows}:has(.id[title="${id}"]) .state[data-state=terminated]`)
+  expect(asked).toContain('{"type":"ping"}')
+  await page.close()
+})
+
 test('runners that the list gives on a later page are there too', async (context) => {
   context.skip(browser === null, needsBrowser)
   const url = await gateway!.url()

@@ -16,7 +16,8 @@ export type Because = 'expired' | 'behind'
 /** The text of a snapshot's one topic: a JSON list. `apps` null: all. */
 export type ReadTopic = (topic: Topic, apps: ReadonlySet<string> | null) => string
 
-const PONG = new Frame('{"type":"pong"}', null)
+/** The answer to a ping. */
+export const PONG: Frame = new Frame('{"type":"pong"}', null)
 
 /** See the head of this file. */
 export class Session {

@@ -4,6 +4,8 @@ import { ask, checkKey, KeyWanted } from './gateway.js'
 const FIRST_MS = 300
 const MOST_MS = 10_000
 const UNAUTHORIZED = 4401
+/** Silence after which the gateway is asked whether it is there; as long again without an answer is a loss, as when a laptop slept. */
+const SILENCE_MS = 10_000
 /** A connection ends with its token; the next one begins at once. */
 const TOKEN_SECONDS = 600
 
@@ -25,11 +27,25 @@ export function connect(path, { opened = () => {}, heard, changed }) {
   let socket = null
   let failures = 0
   let timer = 0
+  let silence = 0
   let over = false
   const again = (state, reason) => {
+    clearTimeout(silence)
     if (over) return
     changed(state, reason)
     timer = setTimeout(begin, Math.min(MOST_MS, FIRST_MS * 2 ** failures++))
+  }
+  const listen = (mine, asked = false) => {
+    clearTimeout(silence)
+    silence = setTimeout(() => {
+      if (asked) {
+        socket = null
+        mine.close()
+        return again('lost')
+      }
+      if (mine.readyState === WebSocket.OPEN) mine.send('{"type":"ping"}')
+      listen(mine, true)
+    }, SILENCE_MS)
   }
   const begin = async () => {
     let secret
@@ -44,6 +60,7 @@ export function connect(path, { opened = () => {}, heard, changed }) {
     address.searchParams.set('token', secret)
     const mine = (socket = new WebSocket(address))
     let welcome = false
+    listen(mine)
     mine.addEventListener('open', () => {
       changed('open')
       opened((message) => mine.send(JSON.stringify(message)))
@@ -51,7 +68,10 @@ export function connect(path, { opened = () => {}, heard, changed }) {
     mine.addEventListener('message', ({ data }) => {
       failures = 0
       welcome = true
-      if (mine === socket) heard(JSON.parse(data))
+      if (mine !== socket) return
+      listen(mine)
+      const message = JSON.parse(data)
+      if (message.type !== 'pong') heard(message)
     })
     mine.addEventListener('close', ({ code, reason }) => {
       if (mine !== socket) return
@@ -66,6 +86,7 @@ export function connect(path, { opened = () => {}, heard, changed }) {
     close() {
       over = true
       clearTimeout(timer)
+      clearTimeout(silence)
       const last = socket
       socket = null
       last?.close()
