@@ -9,7 +9,7 @@ export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'c
 
 /** Something went wrong that the connection itself does not mend, or a frame that the gateway did not like. */
 export interface ChannelProblem {
-  /** The protocol's code, `refused`, or `bad_message` for what no gateway says. */
+  /** The protocol's code, `refused`, `no_token` when `token` failed (it is asked again), or `bad_message` for what no gateway says. */
   readonly code: string
   readonly message: string
 }
@@ -108,8 +108,11 @@ class Connection implements ChannelConnection {
       },
       (error: unknown) => {
         if (this.state !== 'connecting') return
-        if (error instanceof Refusal) this.#refuse(error.message)
-        else this.#lost()
+        if (error instanceof Refusal) return this.#refuse(error.message)
+        this.#lost()
+        // A gateway that is away is no problem; a function that was given and fails is its owner's.
+        if (this.#options.token !== undefined)
+          this.#complain('no_token', error instanceof Error ? error.message : String(error))
       },
     )
   }
@@ -251,13 +254,27 @@ class Connection implements ChannelConnection {
   async #askForToken(): Promise<string | null> {
     const { url, key } = this.#options
     if (key === undefined) return null
-    const response = await fetch(new URL('v1/tokens', url.endsWith('/') ? url : `${url}/`), {
+    const address = new URL('v1/tokens', url.endsWith('/') ? url : `${url}/`)
+    address.protocol = address.protocol.replace('ws', 'http')
+    const asked: RequestInit = {
       method: 'POST',
       headers: { authorization: `Key ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ scope: 'read', seconds: TOKEN_SECONDS }),
-      signal: AbortSignal.timeout(10_000),
-    })
-    const answer = (await response.json()) as { token?: unknown; message?: unknown }
+    }
+    try {
+      void new Request(address, asked)
+    } catch {
+      // The platform's words repeat the key.
+      throw new Refusal(
+        'No header takes this key (line breaks, letters beyond Latin-1), or url holds a password.',
+      )
+    }
+    const response = await fetch(address, { ...asked, signal: AbortSignal.timeout(10_000) })
+    // Who stands before the gateway and refuses says it in a page of its own.
+    const answer = (await response.json().catch(() => ({}))) as {
+      token?: unknown
+      message?: unknown
+    }
     if (response.status === 401 || response.status === 403)
       throw new Refusal(
         typeof answer.message === 'string' ? answer.message : 'The gateway refused the key.',

@@ -241,11 +241,54 @@ describe('with a key', () => {
     expect(sockets).toEqual([])
   })
 
+  test.for([
+    ['a key that no header takes', { key: 'a\nb' }],
+    ['a password in the address', { key: 'k', url: 'http://u:p@gateway' }],
+  ] as const)('%s ends it, and is repeated nowhere', async ([, options]) => {
+    const asked = answer(200, { token: 't' })
+    const said: string[] = []
+    const { connection } = await stage({
+      ...options,
+      onProblem: ({ code, message }) => said.push(`${code} ${message}`),
+    })
+    expect(connection.state).toBe('refused')
+    expect(said).toHaveLength(1)
+    expect(said[0]).not.toMatch(/a\nb|u:p/)
+    expect(asked).toEqual([])
+  })
+
+  test('a refusal in other words than ours is one too', async () => {
+    vi.stubGlobal('fetch', async () => new Response('<h1>401</h1>', { status: 401 }))
+    const { connection } = await stage({ key: 'good' })
+    expect(connection.state).toBe('refused')
+  })
+
+  test('an address of a WebSocket will do too', async () => {
+    const asked = answer(200, { token: 't' })
+    const { sockets } = await stage({ url: 'wss://gateway', key: 'good' })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(asked[0]!.url).toBe('https://gateway/v1/tokens')
+    expect(sockets[0]!.url).toBe('wss://gateway/v1/realtime?token=t')
+  })
+
   test('a gateway that is down does not', async () => {
     vi.stubGlobal('fetch', async () => Promise.reject(new TypeError('fetch failed')))
     const { connection } = await stage({ key: 'good' })
     expect(connection.state).toBe('waiting')
   })
+})
+
+test('a token that could not be had is told, and asked for again', async () => {
+  let asked = 0
+  const { heard } = await stage({
+    token: () => {
+      asked++
+      throw new Error('ours')
+    },
+  })
+  await vi.advanceTimersByTimeAsync(250)
+  expect(asked).toBe(2)
+  expect(heard.slice(0, 4)).toEqual(['connecting', 'waiting', 'problem no_token', 'connecting'])
 })
 
 test.for([
