@@ -191,6 +191,42 @@ test('runners that the list gives on a later page are there too', async (context
   await page.close()
 })
 
+test('the last decisions are there at once, however long the history', async (context) => {
+  context.skip(browser === null, needsBrowser)
+  const page = await browser!.newPage()
+  const last = 50_000
+  const decision = (seq: number) => ({
+    seq,
+    at: new Date(seq * 1000).toISOString(),
+    subject: { kind: 'node', id: 'n', incarnation: 0 },
+    from: 'healthy',
+    to: 'cordoned',
+    rule: `rule ${seq}`,
+    compared: [],
+    enforced: true,
+    because: null,
+  })
+  await page.route('**/v1/decisions?*', (route) => {
+    const since = Number(new URL(route.request().url()).searchParams.get('since'))
+    const length = Math.min(1000, last - since)
+    const decisions = Array.from({ length }, (_, n) => decision(since + n + 1))
+    const next = since + length
+    return route.fulfill({ json: { decisions, next: next === last ? null : next } })
+  })
+  await page.routeWebSocket(/v1\/realtime/, (socket) => {
+    const server = socket.connectToServer()
+    server.onMessage((said) => {
+      const message = JSON.parse(String(said))
+      if (message.type === 'snapshot') message.decisions = [decision(last - 1), decision(last)]
+      socket.send(JSON.stringify(message))
+    })
+  })
+  await page.goto(await gateway!.url())
+  await page.waitForSelector(`#decisions >> text=rule ${last}`)
+  expect(await page.textContent('#decisions li:first-child strong')).toBe(`rule ${last}`)
+  await page.close()
+})
+
 test('among many runners the sick come first, the ended last', async (context) => {
   context.skip(browser === null, needsBrowser)
   const { page } = await openPage(browser!, await gateway!.url())

@@ -3,7 +3,7 @@ import { element, follow, short } from './element.js'
 import { read } from './gateway.js'
 
 const KEEP = 100
-/** Pages read in one go; a gateway with a longer history is caught up with over the next seconds. */
+/** Pages read in one go; without a channel a longer history is caught up with over the next seconds. */
 const MAX_PAGES = 20
 let kept = []
 
@@ -34,8 +34,10 @@ async function readPages() {
   for (let page = 0; page < MAX_PAGES; page++) {
     // From the one that is known: a gateway that tells another one, or none, has begun a new history.
     const since = Math.max(0, newest() - 1)
-    const { decisions, next } = await read(`v1/decisions?since=${since}&limit=1000`)
     const known = kept.at(-1)
+    const { decisions, next } = await read(`v1/decisions?since=${since}&limit=1000`)
+    // A snapshot told the last ones meanwhile.
+    if (kept.at(-1) !== known) continue
     const begunAnew =
       known !== undefined && (decisions.length === 0 || keyOf(decisions[0]) !== keyOf(known))
     if (begunAnew) {
@@ -45,6 +47,11 @@ async function readPages() {
     kept = [...kept, ...decisions.slice(known === undefined ? 0 : 1)].slice(-KEEP)
     if (next === null) break
   }
+}
+
+/** Takes the last ones as a snapshot tells them: what came before them need not be read. */
+export function takeDecisions(decisions) {
+  kept = decisions.slice(-KEEP)
 }
 
 /** Keeps one that was just told. False when there are others before it that must be read. */

@@ -1,7 +1,7 @@
 // The page's heart: hears on the live channel what changes and draws it; where there is no channel it asks each second. It draws at most
 // ten times a second, and only while somebody looks.
 import { connect } from './channel.js'
-import { drawDecisions, keepDecision, readDecisions } from './decision-list.js'
+import { drawDecisions, keepDecision, readDecisions, takeDecisions } from './decision-list.js'
 import { setText } from './element.js'
 import { drawFaults } from './fault-panel.js'
 import { drawApps, drawRunners } from './fleet.js'
@@ -104,6 +104,7 @@ const channel = connect('v1/realtime', {
   opened: (say) => say({ type: 'subscribe', topics: ['runners', 'decisions'] }),
   heard(message) {
     if (message.type === 'snapshot') {
+      takeDecisions(message.decisions)
       // What ended while nobody told us is in the lists, not in the snapshot.
       look().then(
         () => {
