@@ -1,8 +1,9 @@
 /**
  * What node's parser lets pass though a server must refuse it (RFC 9112, 3.2 and 6.1): whoever stands before or behind us might see
- * another host, another end of the body, or take the bytes of a coding for the body itself. It repairs nothing.
+ * another host, another end of the body, or take the bytes of a coding for the body itself.
  */
 import type { IncomingMessage } from 'node:http'
+import { toOriginForm } from './absolute-form.ts'
 import type { Refusal } from './error-answer.ts'
 
 const closing = { connection: 'close' }
@@ -11,6 +12,13 @@ const versionUnknown: Refusal = {
   status: 505,
   errorType: 'bad_request',
   detail: 'This is HTTP/1.1 and HTTP/1.0 only.',
+  headers: closing,
+}
+
+const targetUnknown: Refusal = {
+  status: 400,
+  errorType: 'bad_request',
+  detail: 'The target of a request must be a path, or an http URL without a user.',
   headers: closing,
 }
 
@@ -42,7 +50,7 @@ const codingUnknown: Refusal = {
   headers: closing,
 }
 
-/** Why a request cannot be understood in one way only; null when it can. */
+/** Why a request cannot be understood in one way only; null when it can, and its target is a path then. */
 export function whyAmbiguous(request: IncomingMessage): Refusal | null {
   const { headers, httpVersionMajor, httpVersionMinor } = request
   if (httpVersionMajor !== 1) return versionUnknown
@@ -51,9 +59,9 @@ export function whyAmbiguous(request: IncomingMessage): Refusal | null {
     if (httpVersionMinor > 0) return hostMissing
   } else if (namesHosts(request.rawHeaders)) return hostTwice
   const coding = headers['transfer-encoding']
-  if (coding === undefined) return null
-  if (httpVersionMinor === 0) return codingTooNew
-  return coding.trim().toLowerCase() === 'chunked' ? null : codingUnknown
+  if (coding !== undefined && httpVersionMinor === 0) return codingTooNew
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') return codingUnknown
+  return toOriginForm(request) ? null : targetUnknown
 }
 
 /** Whether there is more than one; node keeps the first and says nothing. */

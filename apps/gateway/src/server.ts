@@ -7,7 +7,6 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import { toOriginForm } from './absolute-form.ts'
 import { guardRoutes } from './access.ts'
 import { createGate } from './auth.ts'
 import { createCallLog } from './call-log.ts'
@@ -203,7 +202,6 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   app.server.on('request', (request, response) => {
     const ambiguous = whyAmbiguous(request)
     if (ambiguous !== null) return answerRaw(response, requestId(), ambiguous, [])
-    toOriginForm(request)
     try {
       if (front(request, response)) return
     } catch (error) {

@@ -499,7 +499,7 @@ describe('without keys', () => {
     {
       what: 'a URL with somebody before its host',
       head: 'GET http://localhost@evil.example/v1/apps HTTP/1.1\r\nhost: localhost\r\n\r\n',
-      status: 404,
+      status: 400,
     },
     { what: 'a later HTTP', head: 'GET /live HTTP/2.0\r\nhost: x\r\n\r\n', status: 505 },
     {

@@ -3,6 +3,7 @@
  * nothing; what follows from a reading is done in `tell.ts`.
  */
 import type { Compared } from './decision.ts'
+import { percentOf } from './percent.ts'
 import type { AppRecord, Fleet, ProbeWindow } from './state.ts'
 
 /** Least probes and runners before our own checker may be doubted: two timeouts of two are no pattern. */
@@ -14,12 +15,15 @@ export type Guarded = Pick<AppRecord, 'policy' | 'established' | 'suspects' | 'p
 
 /** How many places of an app may be out at once, this one included. */
 export function capOf(app: Guarded): number {
-  return Math.max(app.policy.capMin, Math.floor((app.policy.capPercent * app.established) / 100))
+  return Math.max(app.policy.capMin, Math.floor(percentOf(app.policy.capPercent, app.established)))
 }
 
 /** How many doubted runners are a panic. */
 export function panicAt(app: Guarded): number {
-  return Math.max(app.policy.panicMin, Math.ceil((app.policy.panicPercent * app.established) / 100))
+  return Math.max(
+    app.policy.panicMin,
+    Math.ceil(percentOf(app.policy.panicPercent, app.established)),
+  )
 }
 
 /** Ms between two endings by doubt at the steady rate. */

@@ -62,7 +62,10 @@ function roll(fleet: Fleet, app: AppRecord): void {
   } else drain(fleet, place.current!, 'pool.replaced', 0)
 }
 
-/** Idle runners above the target stop when nobody needed them for `keepAliveSeconds`; above the maximum at once. */
+/**
+ * Idle runners above the target stop when nobody needed them for `keepAliveSeconds`, and so do those that have waited for their start as
+ * long; above the maximum at once.
+ */
 function shrink(fleet: Fleet, app: AppRecord, target: number): void {
   app.due.pool = Number.NaN
   // Asked after every count of traffic: a pool of the right size must not be walked each time.
@@ -83,17 +86,14 @@ function shrink(fleet: Fleet, app: AppRecord, target: number): void {
   let due = Number.POSITIVE_INFINITY
   for (let i = Math.min(places.length, most) - 1; i >= 0 && surplus > 0; i--) {
     const runner = places[i]!.current
-    if (
-      runner === null ||
-      places[i]!.next !== null ||
-      runner.counted > 0 ||
-      !traits(runner.configuration).accepting
-    )
-      continue
+    if (runner === null || places[i]!.next !== null || runner.counted > 0) continue
+    const { configuration } = runner
+    const waits = configuration.word === 'backoff'
+    if (!waits && !traits(configuration).accepting) continue
     const at = runner.idleSince + app.policy.keepAliveMs
     if (at <= fleet.now) {
       surplus--
-      drain(fleet, runner, 'pool.keep_alive', -1)
+      drain(fleet, runner, 'pool.keep_alive', waits ? 0 : -1)
     } else if (at < due) due = at
   }
   if (surplus > 0 && due !== Number.POSITIVE_INFINITY) app.due.pool = due

@@ -18,6 +18,7 @@ import type { Policy } from './policy.ts'
 import { limitProbes } from './probe.ts'
 import { backoffDelay, owe } from './start.ts'
 import { setOut, settlePlace, unseat, watchPanic } from './passage.ts'
+import { percentOf } from './percent.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 
@@ -35,7 +36,7 @@ export function targetFor(policy: Policy, needed: number): number {
   const buffer =
     percent === 0
       ? policy.concurrencyBuffer
-      : Math.max(policy.concurrencyBuffer, Math.ceil((percent * needed) / 100))
+      : Math.max(policy.concurrencyBuffer, Math.ceil(percentOf(percent, needed)))
   return Math.min(policy.maxConcurrency, Math.max(policy.minConcurrency, needed + buffer))
 }
 

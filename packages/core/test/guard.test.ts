@@ -326,12 +326,15 @@ test('guard.dry_run of a check that was asked for: it is recorded, and the next 
 test.for([
   ['capPercent', 29, 100, 29],
   ['capPercent', 57, 100, 57],
+  ['capPercent', 2.3, 3000, 69],
   ['panicPercent', 55, 100, 55],
+  ['panicPercent', 1.1, 3000, 33],
   ['concurrencyBufferPercent', 7, 100, 7],
   ['concurrencyBufferPercent', 55, 100, 55],
-] as const)('%s %i of %i is %i, to the last bit', ([name, percent, of, expected]) => {
+  ['concurrencyBufferPercent', 1.1, 3000, 33],
+] as const)('%s %d of %i is %i, to the last bit', ([name, percent, of, expected]) => {
   const policy = resolvePolicy(
-    { maxConcurrency: 1000, ...(name === 'concurrencyBufferPercent' && { [name]: percent }) },
+    { maxConcurrency: 10_000, ...(name === 'concurrencyBufferPercent' && { [name]: percent }) },
     name === 'concurrencyBufferPercent' ? {} : { [name]: percent },
   )
   const numbers = { policy, established: of, suspects: 0, panic: false, tat: 0 }

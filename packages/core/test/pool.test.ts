@@ -43,6 +43,7 @@ test.for([
   [4, { maxConcurrency: 10, concurrencyBuffer: 3, concurrencyBufferPercent: 50 }, 7],
   [3, { maxConcurrency: 10, concurrencyBufferPercent: 1 }, 4],
   [9, { maxConcurrency: 10, concurrencyBuffer: 5 }, 10],
+  [3000, { maxConcurrency: 10_000, concurrencyBufferPercent: 1.1 }, 3033],
   [1, { maxConcurrency: 10, minConcurrency: 4, concurrencyBuffer: 1 }, 4],
   [3, { maxConcurrency: 0 }, 0],
 ] as const satisfies readonly (readonly [number, AppOptions, number])[])(
@@ -87,6 +88,39 @@ test('pool.keep_alive: idle runners above the target stop after keepAliveSeconds
   expect(ends().map(({ subject }) => subject.id)).toEqual([stage.id(3), stage.id(2)])
   stage.run(90)
   expect(words(stage)[0]).toBe('idle')
+})
+
+test('a start that has waited for keepAliveSeconds is given up when nobody needs it any more', () => {
+  const stage = new Stage({ options: { maxConcurrency: 3, keepAliveSeconds: 60 } })
+  demand(stage, 3)
+  for (const n of [1, 2, 3])
+    stage.tell({
+      type: 'provision.refused',
+      ...stage.life(n),
+      why: 'no_capacity',
+      detail: 'full',
+    })
+  expect(words(stage)).toEqual(['backoff', 'backoff', 'backoff'])
+  demand(stage, 1)
+  stage.wait(10)
+  expect(words(stage)).toEqual(['backoff', 'backoff', 'backoff'])
+  for (let i = 0; i < 3; i++) {
+    stage.wait(20)
+    for (const { runner } of stage.orders('provision'))
+      stage.tell({
+        type: 'provision.refused',
+        runner,
+        incarnation: 1,
+        why: 'no_capacity',
+        detail: 'full',
+      })
+  }
+  expect(app(stage).places).toHaveLength(1)
+  expect(app(stage).gone.map(({ reason }) => reason)).toEqual([
+    'keep_alive_expired',
+    'keep_alive_expired',
+  ])
+  expect(stage.word(1)).toBe('backoff')
 })
 
 test('a runner with work does not stop, and starts its idle time anew', () => {
