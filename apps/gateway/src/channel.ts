@@ -64,7 +64,7 @@ export function channelRoutes(
   const page = { config: { access: 'page' } } as const
   app.get(doors[0], page, (request, reply) => {
     const { forMs } = admit(gateway, tokens, request)
-    if (!(request.headers.accept ?? '').includes('text/event-stream'))
+    if (!(request.headers.accept ?? '').toLowerCase().includes('text/event-stream'))
       refuse(
         426,
         'upgrade_required',
@@ -72,8 +72,9 @@ export function channelRoutes(
         { headers: { upgrade: 'websocket' } },
       )
     const query = request.query as Readonly<Record<string, unknown>>
+    // A name that comes twice is a list as well.
     const text = (name: string): string | undefined =>
-      typeof query[name] === 'string' ? query[name] : undefined
+      query[name] === undefined ? undefined : String(query[name])
     const lastEventId = request.headers['last-event-id']
     reply.hijack()
     const wrong = channel.stream(

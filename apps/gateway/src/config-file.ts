@@ -60,7 +60,8 @@ export async function readConfigFile(file: string): Promise<unknown> {
   )
   if (kind === '.json') {
     try {
-      return JSON.parse(text)
+      // Some editors put a mark before the text, which JSON does not know.
+      return JSON.parse(text.replace(/^\uFEFF/, ''))
     } catch (error) {
       return refuse(`is not JSON: ${jsonPlace(error, text)}.`)
     }

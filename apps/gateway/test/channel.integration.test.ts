@@ -149,9 +149,12 @@ describe('an open gateway', () => {
     await broken.close()
   })
 
-  test('over SSE the same, by Accept', async () => {
-    const request = httpRequest(`${gateway.url}/v1/realtime?topics=runners&apps=test/echo`, {
-      headers: { accept: 'text/event-stream' },
+  test.for([
+    ['topics=runners&apps=test/echo', 'text/event-stream'],
+    ['topics=runners&topics=nodes&apps=test/echo&apps=test/nobody', 'Text/Event-Stream; q=1'],
+  ])('over SSE the same, by Accept: %s', async ([query, accept]) => {
+    const request = httpRequest(`${gateway.url}/v1/realtime?${query}`, {
+      headers: { accept },
     }).end()
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     expect(response.headers['content-type']).toBe('text/event-stream; charset=utf-8')

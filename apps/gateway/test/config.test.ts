@@ -530,6 +530,11 @@ describe('the file', () => {
     expect((error as HealthError).message).not.toMatch(/\n|secret/)
   })
 
+  test('a mark before the text of a JSON file is not part of it', async () => {
+    const file = write('marked.json', '\uFEFF{"listen":{"port":3}}')
+    expect((await loadConfig({ config: file }, place())).listen.port).toBe(3)
+  })
+
   test('a folder is no file', async () => {
     await expect(loadConfig({ config: folder }, place())).rejects.toThrow(
       `${folder} is a folder. Name the file in it.`,

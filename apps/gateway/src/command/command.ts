@@ -56,6 +56,20 @@ export function readArguments<const T extends ParseArgsOptionsConfig>(
   return parsed
 }
 
+/** Throws HEALTH_USAGE for options that belong to another verb of a command, and for an argument behind a verb that takes none. */
+export function refuseOthers(
+  verb: string,
+  { values, positionals }: { readonly values: object; readonly positionals: readonly string[] },
+  takes: { readonly options: readonly string[]; readonly argument: boolean },
+): void {
+  const other = Object.keys(values).find((name) => !takes.options.includes(name))
+  if (other !== undefined)
+    throw new HealthError('HEALTH_USAGE', `--${other} does not go with ${verb}. Try --help.`)
+  const extra = takes.argument ? undefined : positionals[1]
+  if (extra !== undefined)
+    throw new HealthError('HEALTH_USAGE', `"${extra}" is one argument too many. Try --help.`)
+}
+
 /** The argument, or HEALTH_USAGE that says which one is missing. */
 export function required(value: string | undefined, name: string): string {
   if (value === undefined || value === '')

@@ -1,6 +1,14 @@
 /** `health nodes`: lists the machines with their devices and passes orders on to the gateway, which judges whether they may be given. */
 import { HealthError } from '@health/core'
-import { exits, painter, printJson, readArguments, required, type Command } from './command.ts'
+import {
+  exits,
+  painter,
+  printJson,
+  readArguments,
+  refuseOthers,
+  required,
+  type Command,
+} from './command.ts'
 import { allPages, connectGateway } from './gateway-client.ts'
 import { plain, textTable } from './text-table.ts'
 
@@ -15,11 +23,8 @@ export const nodes: Command = {
   --device  that device alone, as GET /v1/nodes names it; the runners on the others stay
 `,
   async run(args, terminal) {
-    const { values, positionals } = readArguments(
-      args,
-      { json: { type: 'boolean' }, device: { type: 'string' } },
-      2,
-    )
+    const given = readArguments(args, { json: { type: 'boolean' }, device: { type: 'string' } }, 2)
+    const { values, positionals } = given
     const [verb = 'list', id] = positionals
     const { device } = values
     if (device !== undefined && verb !== 'reset')
@@ -27,6 +32,7 @@ export const nodes: Command = {
         'HEALTH_USAGE',
         `--device goes with health nodes reset, not with ${plain(verb)}: every other order is about the whole node.`,
       )
+    if (verb === 'list') refuseOthers(verb, given, { options: ['json'], argument: false })
     const client = connectGateway(terminal)
     if (verb === 'list') {
       const all = await allPages(client, '/v1/nodes', 'nodes')

@@ -8,6 +8,7 @@ import {
   painter,
   printJson,
   readArguments,
+  refuseOthers,
   required,
   type Command,
   type Terminal,
@@ -27,11 +28,20 @@ const help = `usage: health runners [list] [--app OWNER/ALIAS] [--state WORD,...
   -f         go on with what comes, until interrupted
 `
 
+/** What goes with each verb. */
+const optionsOf: ReadonlyMap<string, readonly string[]> = new Map([
+  ['list', ['json', 'app', 'state']],
+  ['show', ['json']],
+  ['stop', ['json', 'replace']],
+  ['kill', ['json']],
+  ['logs', ['follow', 'config', 'data-dir']],
+])
+
 /** The command. */
 export const runners: Command = {
   help,
   async run(args, terminal) {
-    const { values, positionals } = readArguments(
+    const given = readArguments(
       args,
       {
         json: { type: 'boolean' },
@@ -44,7 +54,10 @@ export const runners: Command = {
       },
       2,
     )
+    const { values, positionals } = given
     const [verb = 'list', id] = positionals
+    const options = optionsOf.get(verb)
+    if (options !== undefined) refuseOthers(verb, given, { options, argument: verb !== 'list' })
     switch (verb) {
       case 'list':
         return list(terminal, { app: values.app, state: values.state, json: values.json === true })

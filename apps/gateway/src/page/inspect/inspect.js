@@ -77,9 +77,18 @@ const stepOf = ({ createdAt, event, snapshot }) => ({
 
 const statusOf = ({ snapshot }) => String(snapshot?.status ?? '')
 
+/** A text of the address; one that nobody has encoded is taken as it is. */
+function decoded(text) {
+  try {
+    return decodeURI(text)
+  } catch {
+    return text
+  }
+}
+
 /** The machine that the address names: `#kind/id`, or `#id` alone. */
 function wanted() {
-  const name = decodeURI(location.hash.slice(1))
+  const name = decoded(location.hash.slice(1))
   if (name === '') return list.first()
   return /^(runner|request|node)\//.test(name) ? name : list.find(name)
 }
