@@ -134,17 +134,20 @@ test('`health inspect ID` prints the address that shows this one', async (contex
   await page.close()
 })
 
-test('one that nobody knows is waited for, and says so', async (context) => {
-  context.skip(browser === null, needsBrowser)
-  const { page } = await open('/inspect#runner/nobody')
-  await page.waitForSelector('#chart >> text=knows nothing of this one')
-  expect(await page.isDisabled('#pause')).toBe(true)
-  await page.click('#machines button:has(small:text-matches("demo/echo"))')
-  await page.waitForSelector('#chart .lit.leaf')
-  expect(await page.textContent('#chart')).not.toContain('knows nothing')
-  expect(await page.isEnabled('#pause')).toBe(true)
-  await page.close()
-})
+test.for(['nobody', '100%'])(
+  'one that nobody knows is waited for, and says so: %s',
+  async (id, context) => {
+    context.skip(browser === null, needsBrowser)
+    const { page } = await open(`/inspect#runner/${id}`)
+    await page.waitForSelector('#chart >> text=knows nothing of this one')
+    expect(await page.isDisabled('#pause')).toBe(true)
+    await page.click('#machines button:has(small:text-matches("demo/echo"))')
+    await page.waitForSelector('#chart .lit.leaf')
+    expect(await page.textContent('#chart')).not.toContain('knows nothing')
+    expect(await page.isEnabled('#pause')).toBe(true)
+    await page.close()
+  },
+)
 
 test.for([
   ['no key', '', 'The gateway asks for a key.'],
