@@ -26,6 +26,9 @@ export interface ProcessHostOptions extends LogOptions {
   readonly table?: ProcessTable | null
 }
 
+/** The next turn of the event loop. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
 type Refuse = (why: Refusal, detail: string) => void
 
 type Life = {
@@ -56,6 +59,8 @@ class ProcessHost implements Host {
   readonly #early: HostFact[] = []
   #report: ((fact: HostFact) => void) | null = null
   #closed = false
+  /** The start before: to make a process blocks, so they go one by one, and others are heard in between. */
+  #before: Promise<void> = Promise.resolve()
   #watching: Cancel | null = null
   #emptied: (() => void) | null = null
 
@@ -144,6 +149,7 @@ class ProcessHost implements Host {
       HOME: process.env['HOME'],
     }
     const prepared = await prepare(order, port, inherited)
+    await (this.#before = this.#before.then(nextTurn))
     if (this.#closed) return this.#drop(life)
     if (typeof prepared === 'string') return refuse('bad_config', prepared)
     startLeader(prepared, this.#logs.open(runner), table, {

@@ -33,6 +33,26 @@ describe('start', () => {
     expect(one.startTime).toMatch(/^\d+-[0-9a-f]{8}$/)
   })
 
+  test('many starts at once are made one in each turn, so that others are heard in between', async () => {
+    const stage = new Stage()
+    const command = stage.script('sleeps', SLEEPS)
+    const names = Array.from({ length: 8 }, (_, i) => `r${i}`)
+    let turn = 0
+    const beat = (): void => {
+      turn++
+      if (stage.facts.length < names.length) setImmediate(beat)
+    }
+    const turns = new Set<number>()
+    stage.host.listen((fact) => {
+      stage.facts.push(fact)
+      turns.add(turn)
+    })
+    for (const name of names) stage.host.provision(stage.order(name, command))
+    setImmediate(beat)
+    for (const name of names) await stage.fact('process.started', name)
+    expect(turns.size).toBe(names.length)
+  })
+
   test('the runner sees the documented environment, its placeholders filled, and nothing else', async () => {
     const stage = new Stage({ inherit: { PATH: process.env['PATH'], HOME: '/home/x' } })
     const command = [
