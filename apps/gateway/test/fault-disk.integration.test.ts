@@ -208,9 +208,9 @@ test.runIf(refused === null)(
     const recovered = await gateway.process.line(({ event }) => event === 'queue.recovered')
     expect(recovered['refused']).toBeGreaterThan(0)
     const told = gateway.process.lines.filter(({ event }) => event === 'queue.failed')
-    expect(told.map(({ doing, code }) => [doing, code])).toEqual([
-      ['submit', 'HEALTH_STORAGE_FULL'],
-    ])
+    expect(told.map(({ code }) => code)).toEqual(['HEALTH_STORAGE_FULL'])
+    // Whoever met it first: a lease may have been on its way with the submits that did not fit.
+    expect(['submit', 'lease']).toContain(told[0]?.['doing'])
 
     await gateway.killNow()
     gateway = await scene.start(args)
