@@ -73,8 +73,10 @@ export function channelRoutes(
       )
     const query = request.query as Readonly<Record<string, unknown>>
     // A name that comes twice is a list as well.
-    const text = (name: string): string | undefined =>
-      query[name] === undefined ? undefined : String(query[name])
+    const text = (name: string): string | undefined => {
+      const value = query[name]
+      return Array.isArray(value) ? value.join(',') : typeof value === 'string' ? value : undefined
+    }
     const lastEventId = request.headers['last-event-id']
     reply.hijack()
     const wrong = channel.stream(

@@ -100,6 +100,7 @@ export async function watchGpus(
       clock,
       ...commandsOf(gpu),
       evidenceDir: join(config.dataDir, 'evidence'),
+      owner: config.dataDir,
       signal: cut.signal,
       // Asked when a command begins: a person may change them at any time.
       get resetTimeoutSeconds() {

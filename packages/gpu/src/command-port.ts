@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import type { Clock, NodeEvidence } from '@health/core'
 import { runCommand, type CommandLine } from './command-run.ts'
 import { runDiag, type DiagLevel } from './dcgm-diag.ts'
+import { commandsOf, outlast, OWNER } from './earlier-command.ts'
 import type { Outcome, RemedyPort } from './remediation.ts'
 import { brief } from './source.ts'
 
@@ -30,6 +31,11 @@ export interface CommandPortOptions {
   readonly evidenceDir?: string
   /** Ends the command under way, as its time limit would. */
   readonly signal?: AbortSignal
+  /**
+   * A name that no other supervisor of this machine has, as that of its data directory. A command that an earlier one of this name left
+   * running is waited for, as long as the next one may take, then ended. Absent: none is looked for.
+   */
+  readonly owner?: string
   /** Variables of the commands beside PATH, HOME, LC_ALL and LD_LIBRARY_PATH. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -40,8 +46,17 @@ const SKIPPED = 77
 
 /** Remedies by commands on this machine. */
 export function createCommandPort(options: CommandPortOptions): RemedyPort {
-  const { resetCommand, rebootCommand, validateCommand, dcgmDiag, evidenceDir } = options
-  const run = (
+  const { resetCommand, rebootCommand, validateCommand, dcgmDiag, evidenceDir, owner } = options
+  const env = { ...options.env, ...(owner !== undefined && { [OWNER]: owner }) }
+  // Looked for before there are any of our own.
+  let earlier = owner === undefined ? Promise.resolve([]) : commandsOf(owner)
+  const alone = async (limitMs: number): Promise<void> => {
+    if (owner === undefined) return
+    const { clock, signal } = options
+    await outlast(owner, await earlier, { clock, limitMs, signal })
+    earlier = Promise.resolve([])
+  }
+  const run = async (
     what: string,
     command: CommandLine | undefined,
     seconds: number,
@@ -49,8 +64,10 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
     device: string | null,
   ): Promise<Outcome> =>
     command === undefined
-      ? Promise.resolve({ passed: false, detail: `no ${what} command is configured` })
-      : execute(options, fill(command, node, device), seconds * 1000)
+      ? { passed: false, detail: `no ${what} command is configured` }
+      : alone(seconds * 1000).then(() =>
+          execute({ ...options, env }, fill(command, node, device), seconds * 1000),
+        )
   return {
     canReset: resetCommand !== undefined,
     canReboot: rebootCommand !== undefined,
@@ -72,7 +89,8 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
         validateCommand && (await run('validate', validateCommand, seconds, node, device))
       if (first?.passed === false) return first
       const limitMs = Math.max(1, seconds * 1000 - (clock.now() - begun))
-      const { signal, env } = options
+      await alone(limitMs)
+      const { signal } = options
       const diag = await runDiag(device, { clock, limitMs, signal, env, ...dcgmDiag })
       if (first === undefined || !diag.passed) return diag
       return { passed: true, detail: brief(`${diag.detail}; ${first.detail}`) }
