@@ -3,7 +3,6 @@
  * warning; values never appear in warnings or errors, they may be secrets.
  */
 import { HealthError } from '@health/core'
-import { SHOWN } from './config-field.ts'
 
 /** A configuration whose `env:` entries are replaced. */
 export interface EnvironmentTree {
@@ -77,6 +76,17 @@ export function withEnvironment(
   }
 }
 
+/** A text that was cut in the middle of a value, with a name in its place. */
+function withoutRest(text: string, quoted: string, instead: string): string {
+  const cut = text.lastIndexOf('…')
+  for (let length = Math.min(quoted.length, cut); length > 1; length--) {
+    const from = cut - length
+    if (text.startsWith(quoted.slice(0, length), from))
+      return text.slice(0, from) + instead + text.slice(cut + 1)
+  }
+  return text
+}
+
 /** Messages quote a value as JSON, long ones cut; what is allowed comes after it and stays. */
 function hidden(mistake: unknown, names: ReadonlyMap<string, string>): unknown {
   if (!(mistake instanceof HealthError)) return mistake
@@ -84,8 +94,12 @@ function hidden(mistake: unknown, names: ReadonlyMap<string, string>): unknown {
   let said = end === -1 ? mistake.message : mistake.message.slice(0, end)
   for (const [value, name] of names) {
     const quoted = JSON.stringify(value)
-    for (const shown of [quoted, `${quoted.slice(0, SHOWN)}…`])
-      said = said.replaceAll(shown, () => `env:${name} (its value is not shown)`)
+    const instead = `env:${name} (its value is not shown)`
+    said = withoutRest(
+      said.replaceAll(quoted, () => instead),
+      quoted,
+      instead,
+    )
   }
   const rest = end === -1 ? '' : mistake.message.slice(end)
   return new HealthError(mistake.code, said + rest, mistake.path)

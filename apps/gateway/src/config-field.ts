@@ -2,7 +2,7 @@
  * How a value of the configuration is checked, and how a mistake in it is said: the path, the value (never a secret) and what is
  * allowed, in one line. It knows no option by name.
  */
-import { HealthError, checkOption, nearest, type OptionSpec } from '@health/core'
+import { HealthError, checkOption, nearest, quote, type OptionSpec } from '@health/core'
 import { isKey } from './auth.ts'
 
 /** How one field is checked: as the core's options are, or a text or a list of texts. */
@@ -17,18 +17,14 @@ export type FieldSpec =
       readonly reason: string
     }
 
-/** Longest value in a message, in characters. */
-export const SHOWN = 80
-
 /** Throws HEALTH_POLICY_INVALID: the path, the value (shortened; never call it with a secret) and what is allowed. */
 export function invalid(path: string, value: unknown, allowedText: string): never {
-  const shown =
+  const short =
     value === undefined
       ? 'missing'
-      : typeof value === 'bigint'
-        ? `${value}n`
-        : (JSON.stringify(value) ?? typeof value)
-  const short = shown.length > SHOWN ? `${shown.slice(0, SHOWN)}…` : shown
+      : typeof value === 'function' || typeof value === 'symbol'
+        ? typeof value
+        : quote(value)
   throw new HealthError(
     'HEALTH_POLICY_INVALID',
     `${path} is ${short}; allowed is ${allowedText}.`,

@@ -447,6 +447,11 @@ describe('one clear line for each mistake', () => {
       { apps: { 'a/b': { ...app, skipRetryConditions: ['env:SECRET'] } } },
       'apps.a/b.skipRetryConditions is [env:SECRET (its value is not shown)]',
     ],
+    [
+      { apps: { 'a/b': { ...app, skipRetryConditions: ['timeout', 'env:LONG'] } } },
+      'apps.a/b.skipRetryConditions is ["timeout",env:LONG (its value is not shown)',
+    ],
+    [{ policy: { dryRun: 'env:LONG' } }, 'policy.dryRun is env:LONG (its value is not shown)'],
     // What is allowed is no secret, whatever a variable holds.
     [{ gpu: { source: 'env:SECRET' }, dataDir: 'env:WORD' }, 'allowed is "auto" or "nvml"'],
   ])('a value from the environment is named, not shown: %j', ([raw, said]) => {

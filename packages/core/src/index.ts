@@ -71,6 +71,7 @@ export { runnerMachine, type RunnerContext, type Verdict } from './runner.ts'
 export { type AppOptions, appOptions, type RetryCondition, retryConditions } from './app-option.ts'
 export { type HealthCheckOptions, healthCheckOptions } from './health-check-option.ts'
 export { allowed, checkOption, checkOptions, nearest, type OptionSpec } from './option.ts'
+export { quote } from './quote.ts'
 export {
   checkHealthCheck,
   immediateRules,

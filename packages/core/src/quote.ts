@@ -4,9 +4,9 @@
  */
 
 /** Longest text of a value, in characters. */
-const MAX_QUOTE = 200
+const MAX_QUOTE = 80
 
-/** A value as JSON, cut; what is not JSON by its name. */
+/** A value as JSON, cut after 80 characters; what is not JSON by its name. */
 export function quote(value: unknown): string {
   const text = textOf(value)
   return text.length <= MAX_QUOTE ? text : `${text.slice(0, MAX_QUOTE)}…`
