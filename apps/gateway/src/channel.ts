@@ -50,7 +50,8 @@ export function channelRoutes(
 
   const ignore = ignoresUpgrades(app.server)
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!takesUpgrade(request)) ignore(request, socket, head)
+    // A page that may not come is refused by the route, which knows how.
+    if (!takesUpgrade(request) || !door.origin(request)) ignore(request, socket, head)
     else if (pathOf(request) === doors[0]) channel.upgrade(request, socket, head)
     else inspector.upgrade(request, socket, head)
   })

@@ -212,6 +212,8 @@ describe('an open gateway', () => {
         IncomingMessage,
       ]
       expect(response.statusCode).toBe(403)
+      expect(response.headers['x-fal-request-id']).toMatch(/^[0-9a-f-]{36}$/)
+      expect(response.headers['x-fal-error-type']).toBe('forbidden')
       response.destroy()
     }
   })
