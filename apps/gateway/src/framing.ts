@@ -6,49 +6,23 @@ import type { IncomingMessage } from 'node:http'
 import { toOriginForm } from './absolute-form.ts'
 import type { Refusal } from './error-answer.ts'
 
-const closing = { connection: 'close' }
-
-const versionUnknown: Refusal = {
-  status: 505,
+/** Where a request ends is no longer known for sure, so nothing more is read from its connection. */
+const refusal = (status: number, detail: string): Refusal => ({
+  status,
   errorType: 'bad_request',
-  detail: 'This is HTTP/1.1 and HTTP/1.0 only.',
-  headers: closing,
-}
+  detail,
+  headers: { connection: 'close' },
+})
 
-const targetUnknown: Refusal = {
-  status: 400,
-  errorType: 'bad_request',
-  detail: 'The target of a request must be a path, or an http URL without a user.',
-  headers: closing,
-}
-
-const hostMissing: Refusal = {
-  status: 400,
-  errorType: 'bad_request',
-  detail: 'A request must have a Host header.',
-  headers: closing,
-}
-
-const hostTwice: Refusal = {
-  status: 400,
-  errorType: 'bad_request',
-  detail: 'A request must have one Host header only.',
-  headers: closing,
-}
-
-const codingTooNew: Refusal = {
-  status: 400,
-  errorType: 'bad_request',
-  detail: 'HTTP/1.0 has no Transfer-Encoding.',
-  headers: closing,
-}
-
-const codingUnknown: Refusal = {
-  status: 501,
-  errorType: 'bad_request',
-  detail: 'Transfer-Encoding may be chunked and nothing else.',
-  headers: closing,
-}
+const versionUnknown = refusal(505, 'This is HTTP/1.1 and HTTP/1.0 only.')
+const targetUnknown = refusal(
+  400,
+  'The target of a request must be a path, or an http URL without a user.',
+)
+const hostMissing = refusal(400, 'A request must have a Host header.')
+const hostTwice = refusal(400, 'A request must have one Host header only.')
+const codingTooNew = refusal(400, 'HTTP/1.0 has no Transfer-Encoding.')
+const codingUnknown = refusal(501, 'Transfer-Encoding may be chunked and nothing else.')
 
 /** Why a request cannot be understood in one way only; null when it can, and its target is a path then. */
 export function whyAmbiguous(request: IncomingMessage): Refusal | null {
@@ -57,7 +31,7 @@ export function whyAmbiguous(request: IncomingMessage): Refusal | null {
   // HTTP/1.0 need not name one.
   if (headers.host === undefined) {
     if (httpVersionMinor > 0) return hostMissing
-  } else if (namesHosts(request.rawHeaders)) return hostTwice
+  } else if (namesSeveralHosts(request.rawHeaders)) return hostTwice
   const coding = headers['transfer-encoding']
   if (coding !== undefined && httpVersionMinor === 0) return codingTooNew
   if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') return codingUnknown
@@ -65,7 +39,7 @@ export function whyAmbiguous(request: IncomingMessage): Refusal | null {
 }
 
 /** Whether there is more than one; node keeps the first and says nothing. */
-function namesHosts(raw: readonly string[]): boolean {
+function namesSeveralHosts(raw: readonly string[]): boolean {
   let found = false
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!

@@ -53,6 +53,30 @@ async function gateway(table: Readonly<Record<string, unknown>>) {
   }
 }
 
+/** What following a log prints: after each ending, what is done then, until it is enough. */
+async function followed(
+  id: string,
+  steps: Readonly<Record<string, (() => void) | 'enough'>>,
+): Promise<string> {
+  const end = new AbortController()
+  let seen = ''
+  const { code } = await run(['runners', 'logs', id, '-f', '--data-dir', '.'], {
+    caller: folder,
+    cwd: folder,
+    ended: end.signal,
+    out: (text) => {
+      seen += text
+      // The end of a decoder says nothing, and nothing is done twice for it.
+      if (text === '') return
+      const [, step] = Object.entries(steps).find(([ending]) => seen.endsWith(ending)) ?? []
+      if (step === 'enough') end.abort()
+      else step?.()
+    },
+  })
+  expect(code).toBe(0)
+  return seen
+}
+
 describe('runners', () => {
   test("the list has the platform's columns and its summary, over all pages", async () => {
     await using fake = await gateway({
@@ -170,19 +194,10 @@ describe('runners', () => {
     const file = join(folder, 'logs', 'r3.log')
     mkdirSync(join(folder, 'logs'), { recursive: true })
     writeFileSync(file, 'first line\n')
-    const end = new AbortController()
-    let seen = ''
-    const follow = run(['runners', 'logs', 'r3', '-f', '--data-dir', '.'], {
-      caller: folder,
-      cwd: folder,
-      ended: end.signal,
-      out: (text) => {
-        seen += text
-        if (seen.endsWith('first line\n')) writeFileSync(file, 'cut\n')
-        else if (seen.endsWith('cut\n')) end.abort()
-      },
+    const seen = await followed('r3', {
+      'first line\n': () => writeFileSync(file, 'cut\n'),
+      'cut\n': 'enough',
     })
-    expect((await follow).code).toBe(0)
     expect(seen).toBe('first line\ncut\n')
   })
 
@@ -192,28 +207,16 @@ describe('runners', () => {
     writeFileSync(`${file}.1`, 'long ago\n')
     const one = `${'1'.repeat(99)}\n`
     writeFileSync(file, `${one}two\nthree\n`)
-    const end = new AbortController()
-    let seen = ''
-    const follow = run(['runners', 'logs', 'r4', '-f', '--data-dir', '.'], {
-      caller: folder,
-      cwd: folder,
-      ended: end.signal,
-      out: (text) => {
-        seen += text
-        if (seen.endsWith('three\n'))
-          // As the host does it: the last bytes move aside, and the file begins with the count of those before.
-          setImmediate(() => {
-            writeFileSync(`${file}.1`, 'two\nthree\nfour\n')
-            writeFileSync(
-              file,
-              '[health] 100 bytes of output dropped: more than the log may hold\n',
-            )
-            writeFileSync(file, 'five\n', { flag: 'a' })
-          })
-        else if (seen.endsWith('five\n')) end.abort()
-      },
+    const seen = await followed('r4', {
+      'three\n': () =>
+        // As the host does it: the last bytes move aside, and the file begins with the count of those before.
+        setImmediate(() => {
+          writeFileSync(`${file}.1`, 'two\nthree\nfour\n')
+          writeFileSync(file, '[health] 100 bytes of output dropped: more than the log may hold\n')
+          writeFileSync(file, 'five\n', { flag: 'a' })
+        }),
+      'five\n': 'enough',
     })
-    expect((await follow).code).toBe(0)
     expect(seen).toBe(
       `long ago\n${one}two\nthree\nfour\n[health] 100 bytes of output dropped: more than the log may hold\nfive\n`,
     )
@@ -224,25 +227,14 @@ test('-f knows a file that was cut and grew past where it was, and keeps a lette
   const file = join(folder, 'logs', 'r5.log')
   mkdirSync(join(folder, 'logs'), { recursive: true })
   writeFileSync(file, 'first\n')
-  const end = new AbortController()
-  let seen = ''
-  const steps: Readonly<Record<string, () => void>> = {
-    // Between two looks, as a rotation is.
+  const seen = await followed('r5', {
+    // Between two looks, as a rotation is: there is no event for that.
     'first\n': () => setTimeout(() => writeFileSync(file, 'longer than it was\n'), 100),
     'it was\n': () => appendFileSync(file, Buffer.from([0x21, 0xc3])),
     '!': () => setTimeout(() => appendFileSync(file, Buffer.from([0xa9, 0x0a])), 400),
-    'é\n': () => end.abort(),
+    'é\n': 'enough',
     // One that is broken by us.
-    '\ufffd\n': () => end.abort(),
-  }
-  await run(['runners', 'logs', 'r5', '-f', '--data-dir', '.'], {
-    caller: folder,
-    cwd: folder,
-    ended: end.signal,
-    out: (text) => {
-      seen += text
-      if (text !== '') Object.entries(steps).find(([ending]) => seen.endsWith(ending))?.[1]()
-    },
+    '\ufffd\n': 'enough',
   })
   expect(seen).toBe('first\nlonger than it was\n!é\n')
 })

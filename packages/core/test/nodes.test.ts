@@ -135,6 +135,17 @@ describe('levels', () => {
   })
 })
 
+/** The reset of the first device that was ordered last has passed. */
+const resetPassed = (world: ReturnType<typeof pair>): unknown =>
+  world.tell({
+    type: 'node.reset.ended',
+    node: 'a',
+    device: 'a-0',
+    passed: true,
+    detail: '',
+    answers: world.last('reset'),
+  })
+
 describe('the ladder', () => {
   test('drain, reset, validate, uncordon', () => {
     const world = pair({ validate: true })
@@ -143,14 +154,7 @@ describe('the ladder', () => {
     world.gone('r0')
     expect(world.state('a')).toBe('resetting')
     expect(world.orders).toEqual(['cordon', 'reset a-0'])
-    world.tell({
-      type: 'node.reset.ended',
-      node: 'a',
-      device: 'a-0',
-      passed: true,
-      detail: '',
-      answers: world.last('reset'),
-    })
+    resetPassed(world)
     expect(world.state('a')).toBe('validating')
     world.run(3 * MINUTE, 'a', 2)
     expect(world.state('a')).toBe('validating')
@@ -173,22 +177,13 @@ describe('the ladder', () => {
   test('a person who orders twice gets one reset while it runs, another one afterwards, and never a reboot', () => {
     const world = pair({ validate: true })
     const order = () => world.tell({ type: 'order.reset', node: 'a', by: 'me', device: 'a-0' })
-    const ended = () =>
-      world.tell({
-        type: 'node.reset.ended',
-        node: 'a',
-        device: 'a-0',
-        passed: true,
-        detail: '',
-        answers: world.last('reset'),
-      })
     world.gone('r0')
     expect([order().dismissed, order().dismissed]).toEqual([null, null])
-    ended()
+    resetPassed(world)
     expect(world.orders).toEqual(['cordon', 'reset a-0', 'validate a-0'])
     order()
     expect(world.state('a')).toBe('resetting')
-    ended()
+    resetPassed(world)
     expect(world.orders.slice(3)).toEqual(['reset a-0', 'validate a-0'])
     expect(world.alerts).toEqual(['node.cordoned'])
   })
