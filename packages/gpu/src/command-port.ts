@@ -33,7 +33,7 @@ export interface CommandPortOptions {
   readonly signal?: AbortSignal
   /**
    * A name that no other supervisor of this machine has, as that of its data directory. A command that an earlier one of this name left
-   * running is waited for, as long as the next one may take, then ended. Absent: none is looked for.
+   * running is waited for, half the time that the next one may take and as a part of it, then ended. Absent: none is looked for.
    */
   readonly owner?: string
   /** Variables of the commands beside PATH, HOME, LC_ALL and LD_LIBRARY_PATH. */
@@ -50,11 +50,15 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
   const env = { ...options.env, ...(owner !== undefined && { [OWNER]: owner }) }
   // Looked for before there are any of our own.
   let earlier = owner === undefined ? Promise.resolve([]) : commandsOf(owner)
-  const alone = async (limitMs: number): Promise<void> => {
-    if (owner === undefined) return
+  /** What is left of the time once nothing of before runs: whoever ordered it counts from the order. */
+  const alone = async (limitMs: number): Promise<number> => {
+    const pids = await earlier
+    if (owner === undefined || pids.length === 0) return limitMs
     const { clock, signal } = options
-    await outlast(owner, await earlier, { clock, limitMs, signal })
+    const begun = clock.now()
+    await outlast(owner, pids, { clock, limitMs: limitMs / 2, signal })
     earlier = Promise.resolve([])
+    return limitMs - (clock.now() - begun)
   }
   const run = async (
     what: string,
@@ -65,8 +69,8 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
   ): Promise<Outcome> =>
     command === undefined
       ? { passed: false, detail: `no ${what} command is configured` }
-      : alone(seconds * 1000).then(() =>
-          execute({ ...options, env }, fill(command, node, device), seconds * 1000),
+      : alone(seconds * 1000).then((leftMs) =>
+          execute({ ...options, env }, fill(command, node, device), leftMs),
         )
   return {
     canReset: resetCommand !== undefined,
@@ -88,8 +92,7 @@ export function createCommandPort(options: CommandPortOptions): RemedyPort {
       const first =
         validateCommand && (await run('validate', validateCommand, seconds, node, device))
       if (first?.passed === false) return first
-      const limitMs = Math.max(1, seconds * 1000 - (clock.now() - begun))
-      await alone(limitMs)
+      const limitMs = await alone(Math.max(1, seconds * 1000 - (clock.now() - begun)))
       const { signal } = options
       const diag = await runDiag(device, { clock, limitMs, signal, env, ...dcgmDiag })
       if (first === undefined || !diag.passed) return diag
