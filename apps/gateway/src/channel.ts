@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createChannel } from '@health/realtime'
+import { createChannel, type Pass } from '@health/realtime'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { allows, isLoopbackHost, isOwnOrigin, type Caller } from './auth.ts'
 import { feedChannel, snapshotOf } from './channel-feed.ts'
@@ -25,19 +25,19 @@ export const takesUpgrade = (request: IncomingMessage): boolean =>
   (doors as readonly string[]).includes(pathOf(request)) &&
   request.headers.upgrade?.toLowerCase() === 'websocket'
 
-/** Adds the channel, the inspector's channel and the tokens for both. */
+/** Adds the channel, the inspector's channel and the tokens for both. What it answers lets go of whom the keys of now do not let in. */
 export function channelRoutes(
   app: FastifyInstance,
   gateway: Gateway,
   requests: WatchedRequests,
-): void {
+): () => void {
   const tokens = createTokens(() => Date.now())
   const door = {
     origin: ({ headers: { origin, host } }: IncomingMessage) =>
       isOwnOrigin(origin, host) && (!gateway.gate.isOpen || isLoopbackHost(host)),
     authorize: (request: IncomingMessage) => {
       const reader = readerOf(gateway, tokens, request.headers.authorization, tokenOf(request))
-      return mayRead(reader) ? reader.forMs : 'A read or admin key, or a token of one, is needed.'
+      return mayRead(reader) ? passOf(gateway, reader) : NOT_A_READER
     },
   }
   const channel = createChannel({
@@ -64,7 +64,7 @@ export function channelRoutes(
   // Its own doorman: a browser cannot send a key with these, only a token in the address.
   const page = { config: { access: 'page' } } as const
   app.get(doors[0], page, (request, reply) => {
-    const { forMs } = admit(gateway, tokens, request)
+    const reader = admit(gateway, tokens, request)
     if (!(request.headers.accept ?? '').toLowerCase().includes('text/event-stream'))
       refuse(
         426,
@@ -88,7 +88,7 @@ export function channelRoutes(
         since: text('since'),
         lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
       },
-      { headers: { 'x-fal-request-id': request.id }, forMs },
+      { headers: { 'x-fal-request-id': request.id }, ...passOf(gateway, reader) },
     )
     if (wrong === null) return
     const { code, message } = wrong
@@ -107,7 +107,13 @@ export function channelRoutes(
       headers: { upgrade: 'websocket' },
     })
   })
+  return () => {
+    channel.review()
+    inspector.review()
+  }
 }
+
+const NOT_A_READER = 'A read or admin key, or a token of one, is needed.'
 
 /** Who connects. `forMs`: how long what let it in is still good; null: as long as it stays. */
 interface Reader extends Caller {
@@ -116,6 +122,15 @@ interface Reader extends Caller {
 
 const mayRead = (reader: Reader | null): reader is Reader =>
   reader !== null && reader.scope !== 'call'
+
+/** A reader stays while the key that let it in, by itself or by a token, may read. */
+function passOf({ gate }: Gateway, { forMs, owner }: Reader): Pass {
+  const revoked = (): string | null => {
+    const scope = gate.scopeOf(owner)
+    return scope !== null && allows('read', scope) ? null : NOT_A_READER
+  }
+  return { forMs, revoked }
+}
 
 /** Who connects: by header, else by token. */
 function readerOf(

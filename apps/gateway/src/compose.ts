@@ -111,6 +111,7 @@ export async function composeGateway(options: ComposeOptions): Promise<RunningGa
           log({ level: 'warn', event: 'config.restart_needed', sections: restart })
         gpus.configure(config)
         configure(supervisor, declarations, before, config)
+        server.reloaded()
         log({ level: 'info', event: 'config.reloaded', file: config.file, apps: config.apps.size })
         return restart
       })

@@ -78,6 +78,8 @@ export interface ServerDeps {
 export interface Server {
   /** Begins to listen and to dispatch; answers the URL. Rejects with node's error when the port is taken. */
   listen(): Promise<string>
+  /** The configuration is another one: who watches with a key that is gone is let go. */
+  reloaded(): void
   /** `/ready` turns 503, nothing else changes yet. */
   beginShutdown(): void
   /** Stops accepting, lets what is in flight end for `graceMs`, cuts the rest, hands leases back. */
@@ -239,7 +241,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
   fleetRoutes(app, gateway)
   orderRoutes(app, gateway, deps.reload ?? null)
   metricRoutes(app, gateway)
-  channelRoutes(app, gateway, requests)
+  const reviewReaders = channelRoutes(app, gateway, requests)
   openApiRoutes(app, routes, deps.version)
   laterRoutes(app)
   deps.pages?.(app)
@@ -254,6 +256,7 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
       const bound = (app.server.address() as AddressInfo).port
       return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`
     },
+    reloaded: reviewReaders,
     beginShutdown() {
       app.health.stopping()
     },

@@ -1,8 +1,10 @@
 /** A configuration that is read again: what is wrong changes nothing and says so, keys count at once, and no request is lost to an app that comes and goes. */
+import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { call, startGateway, until, type GatewayProcess } from './gateway-process.ts'
 
 const RUNNER = `
@@ -52,6 +54,11 @@ class Stage implements AsyncDisposable {
     await this.gateway?.[Symbol.asyncDispose]()
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+interface Watching {
+  readonly socket: WebSocket
+  readonly closed: Promise<number>
 }
 
 const reload = (url: string, more: object = {}) => call(url, '/v1/reload', { ...post, ...more })
@@ -116,6 +123,42 @@ describe('keys count from the next call', () => {
     stage.write({ auth: { adminKeys: ['admin'] }, apps: {} })
     expect((await reload(url, keyed('admin'))).status).toBe(202)
     expect(await door()).toBe(401)
+  })
+
+  test('who watches with a key that was taken out, or with a token of it, is let go at once; others stay', async () => {
+    await using stage = new Stage()
+    const auth = { readKeys: ['looks', 'stays'], adminKeys: ['admin'] }
+    const url = await stage.start({ auth, apps: {} })
+    const watch = async (path: string, key: string | null): Promise<Watching> => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}${path}`, {
+        headers: key === null ? {} : keyed(key).headers,
+      })
+      const closed = once(socket, 'close').then(([code]) => code as number)
+      await once(socket, 'open')
+      return { socket, closed }
+    }
+    const asked = await call(url, '/v1/tokens', {
+      ...post,
+      headers: { ...keyed('looks').headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ scope: 'read', seconds: 600 }),
+    })
+    const token = `?token=${asked.value.token}`
+    const leave = await Promise.all([
+      watch('/v1/realtime', 'looks'),
+      watch(`/v1/realtime${token}`, null),
+      watch('/v1/inspect', 'looks'),
+    ])
+    const stays = await watch('/v1/realtime', 'stays')
+    const stream = await fetch(`${url}/v1/realtime?topics=nodes`, {
+      headers: { ...keyed('looks').headers, accept: 'text/event-stream' },
+    })
+    stage.write({ auth: { ...auth, readKeys: ['stays'] }, apps: {} })
+    expect((await reload(url, keyed('admin'))).status).toBe(202)
+    expect(await Promise.all(leave.map(({ closed }) => closed))).toEqual([4401, 4401, 4401])
+    expect(await stream.text()).toContain('"type":"snapshot"')
+    stays.socket.send('{"type":"ping"}')
+    expect(String((await once(stays.socket, 'message'))[0])).toBe('{"type":"pong"}')
+    stays.socket.terminate()
   })
 
   test('the last key cannot be taken out where others than this machine can call', async () => {

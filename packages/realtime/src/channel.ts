@@ -15,7 +15,7 @@ import { type ReadTopic, Session } from './session.ts'
 import { Shelf } from './shelf.ts'
 import { type ReaderBounds, Subscriber, type Wire } from './subscriber.ts'
 import { type Topic, topicNumber } from './topic.ts'
-import { type DoorOptions, type Guest, openDoor } from './websocket.ts'
+import { type DoorOptions, type Guest, openDoor, type Pass } from './websocket.ts'
 
 /** Options of {@link createChannel}. */
 export interface ChannelOptions extends DoorOptions {
@@ -54,6 +54,8 @@ export interface Channel {
   readonly size: number
   /** Events and bytes kept. */
   readonly kept: { readonly events: number; readonly bytes: number }
+  /** Closes with 4401, or ends, whatever is let in no more: for when keys were changed. */
+  review(): void
   /** Closes every connection with 1001. */
   close(): Promise<void>
 }
@@ -78,7 +80,7 @@ export function createChannel(options: ChannelOptions): Channel {
     behindMs: options.behindMs ?? 10_000,
   }
   const rooms = new Rooms(bounds.maxBacklog)
-  const streams = new Map<ServerResponse, StreamWire>()
+  const streams = new Map<StreamWire, Pass['revoked']>()
   let beating: NodeJS.Timeout | null = null
   let closing = false
 
@@ -110,7 +112,7 @@ export function createChannel(options: ChannelOptions): Channel {
       else if (pending.length === BUNDLE_EVENTS) flush()
     },
     upgrade: (request, socket, head) => door.upgrade(request, socket, head),
-    stream(response, query, { headers = {}, forMs = null } = {}) {
+    stream(response, query, { headers = {}, forMs = null, revoked } = {}) {
       const message = readQuery(query)
       if (message.type === 'error') return message
       if (closing || streams.size >= (options.maxConnections ?? MAX_STREAMS)) {
@@ -124,14 +126,14 @@ export function createChannel(options: ChannelOptions): Channel {
         return null
       }
       const reader = join(wire)
-      streams.set(response, wire)
+      streams.set(wire, revoked)
       beating ??= setInterval(() => {
-        for (const stream of streams.values()) stream.beat()
+        for (const stream of streams.keys()) stream.beat()
       }, options.heartbeatMs ?? STREAM_BEAT_MS)
       const leave = forMs === null ? null : setTimeout(() => wire.end(), forMs).unref()
       response.once('close', () => {
         if (leave !== null) clearTimeout(leave)
-        streams.delete(response)
+        streams.delete(wire)
         reader.close()
         if (streams.size > 0 || beating === null) return
         clearInterval(beating)
@@ -146,10 +148,14 @@ export function createChannel(options: ChannelOptions): Channel {
     get kept() {
       return book.kept
     },
+    review() {
+      door.review()
+      for (const [stream, revoked] of streams) if ((revoked?.() ?? null) !== null) stream.end()
+    },
     async close() {
       closing = true
       flush()
-      for (const stream of streams.values()) stream.end()
+      for (const stream of streams.keys()) stream.end()
       await door.close()
     },
   }

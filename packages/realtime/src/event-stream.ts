@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { complain, type Complaint, type Message, readSubscription } from './message.ts'
 import type { Wire } from './subscriber.ts'
 import { topics } from './topic.ts'
+import type { Pass } from './websocket.ts'
 
 /** What the query of a stream says; each part as it came, undefined when absent. */
 export interface StreamQuery {
@@ -14,12 +15,10 @@ export interface StreamQuery {
   readonly lastEventId?: string | undefined
 }
 
-/** How a stream is answered. */
-export interface StreamTerms {
+/** How a stream is answered; it ends when the pass is over. */
+export interface StreamTerms extends Pass {
   /** Added to the head. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Ms after which the stream ends, because what let it in is over; null: never. */
-  readonly forMs?: number | null
 }
 
 /** Reads the query of a stream. */

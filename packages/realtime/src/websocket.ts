@@ -7,15 +7,23 @@ import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Wire } from './subscriber.ts'
 
+/** What let somebody in, and for how long. */
+export interface Pass {
+  /** Good for this many ms, then closed with 4401. Default null: for as long as it stays. */
+  readonly forMs?: number | null
+  /** Asked at each `review`: null while it is good, else why it is not, which must not repeat a secret. Default: it stays good. */
+  readonly revoked?: () => string | null
+}
+
 /** What may connect, and within which bounds. */
 export interface DoorOptions {
   /** False: the page that asks is not one of ours, and gets 403. Default: an `Origin` must be absent or name the `Host`. */
   readonly origin?: (request: IncomingMessage) => boolean
   /**
-   * Null: welcome. A number: welcome for this many ms, then closed with 4401. A text: it is let in and closed with 4401 and this reason,
-   * which must not repeat a secret. Default: everybody is welcome.
+   * A pass: welcome. A text: it is let in and closed with 4401 and this reason, which must not repeat a secret. Default: everybody is
+   * welcome.
    */
-  readonly authorize?: (request: IncomingMessage) => string | number | null
+  readonly authorize?: (request: IncomingMessage) => Pass | string
   /** Ms between pings; a peer that left two unanswered is dropped at the next. Default 15 000. */
   readonly heartbeatMs?: number
   /** Largest frame of a client, in bytes; past it 1009. Default 65 536. */
@@ -39,6 +47,8 @@ export interface Door {
   /** Takes an upgrade; the caller has chosen it by its path. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   readonly size: number
+  /** Closes with 4401 whoever is let in no more: for when keys were changed. */
+  review(): void
   /** Closes every connection with 1001 and takes no more; resolves when all are gone. */
   close(): Promise<void>
 }
@@ -97,7 +107,7 @@ export function openDoor(
     upgrade(request, socket, head) {
       if (closing) return void socket.destroy()
       if (!(options.origin ?? isSameOrigin)(request)) return refuse(socket)
-      const word = options.authorize?.(request) ?? null
+      const word = options.authorize?.(request) ?? {}
       const full = guests.size >= maxConnections
       server.handleUpgrade(request, socket, head, (websocket) => {
         const guest = new Connection(websocket, socket, maxFrames, left)
@@ -105,12 +115,15 @@ export function openDoor(
         heart ??= setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS)
         if (typeof word === 'string') return guest.end(4401, word)
         if (full) return guest.end(1013, 'too many connections')
-        if (word !== null) guest.leaveAfter(word)
+        guest.admit(word)
         guest.begin(greet(guest, request))
       })
     },
     get size() {
       return guests.size
+    },
+    review() {
+      for (const guest of guests) guest.review()
     },
     async close() {
       closing = true
@@ -165,6 +178,7 @@ class Connection implements Wire {
   #second = 0
   #ended = false
   #leave: NodeJS.Timeout | null = null
+  #revoked: Pass['revoked'] = undefined
 
   constructor(
     websocket: Peer,
@@ -183,10 +197,17 @@ class Connection implements Wire {
     this.#guest = guest
   }
 
-  /** What let it in lasts no longer than this, in ms. */
-  leaveAfter(ms: number): void {
-    this.#leave = setTimeout(() => this.end(4401, 'the token has expired'), ms)
+  /** It stays no longer than what let it in. */
+  admit({ forMs = null, revoked }: Pass): void {
+    this.#revoked = revoked
+    if (forMs === null) return
+    this.#leave = setTimeout(() => this.end(4401, 'the token has expired'), forMs)
     this.#leave.unref()
+  }
+
+  review(): void {
+    const reason = this.#revoked?.() ?? null
+    if (reason !== null) this.end(4401, reason)
   }
 
   get backlog(): number {

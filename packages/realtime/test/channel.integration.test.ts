@@ -181,7 +181,7 @@ describe('bad clients', () => {
   test('without a key it is let in and closed with 4401, and gets no data meanwhile', async () => {
     await using here = await stage({
       authorize: ({ headers }) =>
-        headers.authorization === 'Key good' ? null : 'a read or admin key is needed',
+        headers.authorization === 'Key good' ? {} : 'a read or admin key is needed',
     })
     for (const headers of [{}, { authorization: 'Key bad' }]) {
       const client = here.client({ headers })
@@ -195,7 +195,7 @@ describe('bad clients', () => {
 
   test('what lets it in for a time closes it with 4401 after that time; who may stay stays', async () => {
     await using here = await stage({
-      authorize: ({ url }) => (url === '/?short' ? 100 : null),
+      authorize: ({ url }) => (url === '/?short' ? { forMs: 100 } : {}),
     })
     const long = await here.client().open()
     const short = await here.client({}, '/?short').open()
