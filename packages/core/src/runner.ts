@@ -17,9 +17,9 @@ const end = <R extends Reason>(
 const endAsTold = (target: '#stopping' | '#gone' = '#stopping') =>
   ({ target, actions: 'becauseGiven' }) as const
 
-/** A regular failure that may count: in grace and too soon it is only recorded. */
+/** A regular failure that may count: in grace and too soon it is only recorded, and breaks the row of passes. */
 const graceOrGap = [
-  { guard: 'inGrace', meta: { rule: 'health.grace', enforced: false } },
+  { guard: 'inGrace', actions: 'lapse', meta: { rule: 'health.grace', enforced: false } },
   { guard: 'tooSoon', actions: 'lapse', meta: { rule: 'health.suspect_probe' } },
 ] as const
 const lastStrike = {
@@ -335,7 +335,10 @@ export const runnerMachine = runnerVocabulary.createMachine({
                       },
                       { actions: 'absolve' },
                     ],
-                    'probe.failed': { actions: 'strike', meta: { rule: 'health.fail' } },
+                    'probe.failed': [
+                      ...graceOrGap,
+                      { actions: 'strike', meta: { rule: 'health.fail' } },
+                    ],
                   },
                 },
               },

@@ -471,6 +471,22 @@ test('a runner held for a TCP check that timed out is checked again: a pass acqu
   expect(dead.said()).toEqual(['held → stopping outcome.tcp_check'])
 })
 
+test('health.grace and the interval hold for a runner that is held for a TCP check too', () => {
+  const stage = ready(4, { policy: { capMin: 0, capPercent: 0 } })
+  const strikes = () => stage.runner().context.strikes.length
+  stage.end('error')
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect(stage.word()).toBe('held')
+  stage.sick.set(1, 'status')
+  // Checks come every third of the interval: only those an interval apart count.
+  const first = stage.run(20, () => strikes() === 1) ? stage.at : 0
+  stage.run(20, () => strikes() === 2)
+  expect(stage.at - first).toBeGreaterThanOrEqual(9_000)
+  stage.configure({ healthCheck: { ...CHECK, startPeriodSeconds: 3600 } })
+  stage.run(30)
+  expect([strikes(), stage.word()]).toEqual([2, 'held'])
+})
+
 test('a runner that was acquitted and is held again by the same guard is told to be', () => {
   const stage = ready(4, { policy: { capMin: 0, capPercent: 0 } })
   stage.strike()

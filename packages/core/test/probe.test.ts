@@ -79,6 +79,23 @@ test('health.grace: a failure while young is recorded once per episode and does 
   expect(stage.runner().context.strikes).toEqual([])
 })
 
+test('health.grace: a failure that does not count breaks the row of passes too', () => {
+  const healthCheck = { ...CHECK, successThreshold: 2 }
+  const stage = ready(1, checked({ successThreshold: 2 }))
+  const pass = () => {
+    stage.untilProbe()
+    stage.answer('probe.passed')
+    return stage.word()
+  }
+  stage.strike()
+  expect(pass()).toBe('failing')
+  stage.configure({ healthCheck: { ...healthCheck, startPeriodSeconds: 3600 } })
+  stage.untilProbe()
+  stage.answer('probe.failed')
+  expect(stage.said()).toEqual(['failing → failing health.grace !health.grace'])
+  expect([pass(), pass()]).toEqual(['failing', 'idle'])
+})
+
 test.for([
   { threshold: 3, said: ['idle → failing health.fail', '', 'failing → stopping health.threshold'] },
   { threshold: 2, said: ['idle → failing health.fail', 'failing → stopping health.threshold'] },

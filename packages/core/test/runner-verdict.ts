@@ -2,6 +2,8 @@
 import { type Policy, resolvePolicy, type Verdict } from '../src/index.ts'
 
 const LATE = 700_000
+/** An interval after a failure at `LATE`. */
+const LATER = LATE + 20_000
 const told = (at: number) => ({ at, seq: 1 })
 
 /** Verdicts by kind, doubled where a guard reads the event; `at` 5 is in grace. */
@@ -24,6 +26,7 @@ export const verdicts: readonly Verdict[] = [
   { type: 'probe.failed', signal: 'probe', ...told(LATE) },
   { type: 'probe.failed', signal: 'heartbeat', ...told(LATE) },
   { type: 'probe.failed', signal: 'probe', ...told(5) },
+  { type: 'probe.failed', signal: 'probe', ...told(LATER) },
   ...(['tcp', 'progress', 'exclusive', 'manual'] as const).flatMap((kind): Verdict[] => [
     { type: 'check.passed', kind, doubt: false, ...told(LATE) },
     { type: 'check.failed', kind, doubt: false, ...told(LATE) },
