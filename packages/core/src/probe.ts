@@ -190,8 +190,8 @@ export function answered(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer)
     lookCloser(fleet, runner, at, seq)
   if (runner.wanted === null) return
   // A check asked for meanwhile is not answered by the one that flew: a fresh one, now, even when a regular pass made the runner
-  // ready again.
-  if (kind === 'regular' && pending !== null && runner.context.asked === null)
+  // ready again, or a TCP check that timed out is over and a guard holds the runner.
+  if (pending !== null && runner.context.asked === null)
     tell(fleet, runner, { type: 'check.asked', kind: pending, rule: 'health.manual', at, seq })
   ask(fleet, runner)
 }

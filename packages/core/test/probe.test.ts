@@ -317,6 +317,16 @@ test('a manual check asked of a held runner is made even when a regular pass fre
   ])
 })
 
+test('a manual check asked for while a TCP check flies is made even when that one times out and a guard holds the runner', () => {
+  const stage = ready(1, { policy: { capMin: 0, capPercent: 0 } })
+  stage.end('error')
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect([stage.word(), kinds(stage)]).toEqual(['held', ['manual']])
+  stage.answer('probe.failed', 1, { why: 'status' })
+  expect(stage.said()).toEqual(['held → stopping health.manual'])
+})
+
 test('a manual check that we cannot make is made again three times at once, then TCP decides', () => {
   for (const [answer, word] of [
     ['probe.passed', 'idle'],
