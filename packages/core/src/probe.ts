@@ -288,8 +288,15 @@ export function rareDue(fleet: Fleet, key: number): void {
     const { handover } = place
     const waits = handover !== null && place.current === runner
     const order = waits ? handover : context.leaving
-    if (order?.reason === 'node_drained')
-      tell(fleet, runner, { type: 'died', ...order, at: fleet.now, seq: fleet.seq })
+    // Somebody else may have told it to leave since: the node still waits for it no longer than that.
+    const rule = order?.reason === 'node_drained' ? order.rule : 'node.drain'
+    tell(fleet, runner, {
+      type: 'died',
+      reason: 'node_drained',
+      rule,
+      at: fleet.now,
+      seq: fleet.seq,
+    })
     return
   }
   if (key % 3 === 0) {

@@ -149,6 +149,8 @@ function drain(fleet: Fleet, runner: RunnerRecord, event: RunnerOrderGiven): voi
     place.url === null &&
     traits(runner.configuration).serving
   ) {
+    // A node that waits for it asked for the same, and has a deadline.
+    if (place.handover?.reason === 'node_drained') return
     place.handover = { reason: 'replaced', rule: event.type }
     runner.app.vacant.push(place)
     fleet.dirty.add(runner.app)

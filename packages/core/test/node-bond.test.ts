@@ -200,43 +200,51 @@ describe('an error is its runner’s', () => {
 })
 
 describe('a node is drained', () => {
-  test('its runners end within drainTimeoutSeconds, whether or not a successor came', () => {
-    const stage = new Stage()
-    stage.node()
-    stage.sample(40)
-    stage.app(1)
-    const [runner] = stage.start()
-    stage.at = 1000
-    stage.tell({
-      type: 'traffic.counted',
-      app: 'a/b',
-      runners: [runner],
-      started: [1],
-      ended: [0],
-      served: [0],
-      inFlight: [1],
-      waiting: 0,
-      queued: 0,
-    })
-    stage.xid(79, 1)
-    expect(stage.fleet.nodes.view('local')!.state).toBe('draining')
-    const ended: string[] = []
-    while (stage.at < 400_000) {
-      stage.at = Math.max(stage.at, nextDue(stage.fleet))
-      const { decisions } = stage.tell({ type: 'time.passed' })
-      for (const { subject, to } of decisions)
-        if (subject.id === runner) ended.push(`${stage.at / 1000} s ${to}`)
-      if (nextDue(stage.fleet) === Number.POSITIVE_INFINITY) break
-    }
-    expect(ended.slice(0, 2)).toEqual(['301 s stopping', '306 s killing'])
-    expect(reasonOf(stage, runner!)).toBe('node_drained')
-    // The same option is the node's deadline: no shadow of a runner can tell.
-    stage.sample(40)
-    const recording = { start: null, policy: {}, seed: 7, events: stage.events }
-    expect(() => whatIf(recording, { drainTimeoutSeconds: 10 })).toThrow(
-      expect.objectContaining({ code: 'HEALTH_REPLAY_REFUSED', path: 'drainTimeoutSeconds' }),
-    )
-  })
+  test.for([
+    { given: 'nobody says anything else', order: null },
+    { given: 'somebody orders a drain with a successor', order: { replace: true } },
+  ])(
+    'its runners end within drainTimeoutSeconds, whether or not a successor came: $given',
+    ({ order }) => {
+      const stage = new Stage()
+      stage.node()
+      stage.sample(40)
+      stage.app(1)
+      const [runner] = stage.start()
+      stage.at = 1000
+      stage.tell({
+        type: 'traffic.counted',
+        app: 'a/b',
+        runners: [runner],
+        started: [1],
+        ended: [0],
+        served: [0],
+        inFlight: [1],
+        waiting: 0,
+        queued: 0,
+      })
+      stage.xid(79, 1)
+      expect(stage.fleet.nodes.view('local')!.state).toBe('draining')
+      if (order !== null)
+        stage.tell({ type: 'order.drain', runner, by: 'me', inFlight: 1, ...order })
+      const ended: string[] = []
+      while (stage.at < 400_000) {
+        stage.at = Math.max(stage.at, nextDue(stage.fleet))
+        const { decisions } = stage.tell({ type: 'time.passed' })
+        for (const { subject, to } of decisions)
+          if (subject.id === runner) ended.push(`${stage.at / 1000} s ${to}`)
+        if (nextDue(stage.fleet) === Number.POSITIVE_INFINITY) break
+      }
+      expect(ended.slice(0, 2)).toEqual(['301 s stopping', '306 s killing'])
+      expect(reasonOf(stage, runner!)).toBe('node_drained')
+      // The same option is the node's deadline: no shadow of a runner can tell.
+      stage.sample(40)
+      const recording = { start: null, policy: {}, seed: 7, events: stage.events }
+      expect(() => whatIf(recording, { drainTimeoutSeconds: 10 })).toThrow(
+        expect.objectContaining({ code: 'HEALTH_REPLAY_REFUSED', path: 'drainTimeoutSeconds' }),
+      )
+    },
+  )
 })
 
 describe('what nodes are judged by', () => {
