@@ -37,26 +37,31 @@ export function probeDue(fleet: Fleet, runner: RunnerRecord): void {
   const { probe, stage } = traits(runner.configuration)
   if (probe === 'none' || !policy.hasCheck || !(policy.callRegularly || stage === 'starting'))
     return fleet.probes.clear(runner.slot)
+  // What came before it was ready, as a first pass, is no check of the cadence.
+  const first = runner.probes <= 1 || fleet.probes.due(runner.slot) === runner.readyAt
   fleet.probes.set(
     runner.slot,
-    nextProbeAt(fleet, runner, probe === 'fast' || stage === 'starting'),
+    nextProbeAt(fleet, runner, probe === 'fast' || stage === 'starting', first),
   )
   // Single flight: a tick that is missed is skipped, never made up for.
   if (runner.flying > 0 || runner.wanted !== null) return
   launch(fleet, runner, 'regular')
 }
 
-function nextProbeAt(fleet: Fleet, runner: RunnerRecord, fast: boolean): number {
+function nextProbeAt(fleet: Fleet, runner: RunnerRecord, fast: boolean, first: boolean): number {
   const { policy } = runner.app
   const draw = chance(fleet.seed, runner.chanceKey, runner.incarnation * 65_536 + runner.probes)
   // Runners that started together do not stay in step: the second probe comes after a random share of the interval.
-  if (!fast && runner.probes <= 1)
-    return fleet.now + Math.max(1, Math.round(policy.intervalMs * draw))
-  const every = fast ? policy.suspectIntervalMs : policy.intervalMs
-  return (
-    fleet.now +
-    Math.max(1, Math.round(every * (1 + ((2 * draw - 1) * policy.probeJitterPercent) / 100)))
-  )
+  if (!fast && first) return fleet.now + Math.max(1, Math.round(policy.intervalMs * draw))
+  // The checks in between come beside the regular ones, never in their place.
+  const every = fast ? Math.min(policy.suspectIntervalMs, policy.intervalMs) : policy.intervalMs
+  const jitter = policy.probeJitterPercent / 100
+  const due = fleet.now + Math.max(1, Math.round(every * (1 + (2 * draw - 1) * jitter)))
+  const { strikes, struckAt } = runner.context
+  const tooSoon = strikes.length > 0 && fleet.now - struckAt < policy.strikeGapMs
+  return fast && tooSoon
+    ? Math.min(due, struckAt + Math.ceil(policy.intervalMs * (1 + jitter)))
+    : due
 }
 
 /** Orders a probe. */

@@ -162,6 +162,21 @@ test('successThreshold passes in a row are needed; a failure in between starts t
   expect([pass(), pass()]).toEqual(['failing', 'idle'])
 })
 
+// Three strikes take two intervals, whatever comes in between.
+test.for([0.1, 3.4, 7, 10, 60])(
+  'suspectIntervalSeconds %s: regular checks go on beside those in between',
+  (suspectIntervalSeconds) => {
+    const stage = ready(1, checked({ suspectIntervalSeconds }))
+    stage.strike()
+    const first = stage.at
+    stage.strike()
+    stage.strike()
+    expect(stage.word()).toBe('stopping')
+    expect(stage.at - first).toBeGreaterThanOrEqual(18_000)
+    expect(stage.at - first).toBeLessThanOrEqual(22_000)
+  },
+)
+
 test('an extra check while failing may acquit early and never convicts early', () => {
   const stage = ready()
   stage.strike()
@@ -385,29 +400,33 @@ test('an answer that comes after the verdict, or for another probe, is stale', (
     ).toBe(0)
 })
 
-test('the interval runs from start to start, with ten percent jitter; the second check comes after a random share of it', () => {
-  const seconds = new Set<number>()
-  for (let seed = 1; seed <= 30; seed++) {
-    const stage = new Stage({ ...checked({}), seed })
-    stage.open()
-    const starts = [stage.at]
-    stage.answer('probe.passed')
-    for (let i = 0; i < 4; i++) {
-      stage.untilProbe()
-      starts.push(stage.at)
+test.for([false, true])(
+  'the interval runs from start to start, with ten percent jitter; the second check comes after a random share of it (readyAfterFirstPass %s)',
+  (readyAfterFirstPass) => {
+    const seconds = new Set<number>()
+    for (let seed = 1; seed <= 30; seed++) {
+      const stage = new Stage({ ...checked({ readyAfterFirstPass }), seed })
+      stage.open()
+      if (readyAfterFirstPass) stage.answer('probe.passed')
+      const starts = [stage.at]
       stage.answer('probe.passed')
+      for (let i = 0; i < 4; i++) {
+        stage.untilProbe()
+        starts.push(stage.at)
+        stage.answer('probe.passed')
+      }
+      const gaps = starts.slice(1).map((at, i) => at - starts[i]!)
+      seconds.add(Math.round(gaps[0]! / 1000))
+      expect(gaps[0]).toBeLessThanOrEqual(10_000)
+      for (const gap of gaps.slice(1)) {
+        expect(gap).toBeGreaterThanOrEqual(9_000)
+        expect(gap).toBeLessThanOrEqual(11_000)
+      }
     }
-    const gaps = starts.slice(1).map((at, i) => at - starts[i]!)
-    seconds.add(Math.round(gaps[0]! / 1000))
-    expect(gaps[0]).toBeLessThanOrEqual(10_000)
-    for (const gap of gaps.slice(1)) {
-      expect(gap).toBeGreaterThanOrEqual(9_000)
-      expect(gap).toBeLessThanOrEqual(11_000)
-    }
-  }
-  // Runners that were started together do not stay in step.
-  expect(seconds.size).toBeGreaterThan(5)
-})
+    // Runners that were started together do not stay in step.
+    expect(seconds.size).toBeGreaterThan(5)
+  },
+)
 
 test('a missed tick is skipped, never made up for', () => {
   const stage = ready()
