@@ -360,10 +360,7 @@ function settle(fleet: Fleet): void {
     fleet.guarded.delete(app)
     if (fleet.apps.get(app.id) !== app) continue
     countFailedStarts(fleet, app)
-    for (const runner of app.arrivals) {
-      if (app.trial === runner) app.trial = null
-      watchRare(fleet, runner)
-    }
+    for (const runner of app.arrivals) watchRare(fleet, runner)
     settlePool(fleet, app)
     // It may have lost its last runner: its slot is somebody else's now.
     if (fleet.apps.get(app.id) !== app) continue

@@ -106,6 +106,17 @@ export function watchStable(fleet: Fleet, app: AppRecord): void {
   if (due !== Number.POSITIVE_INFINITY) app.due.stable = due
 }
 
+/**
+ * When the one start that is tried stands in the way of others no more. To be ready proves nothing yet: a hundred starts that waited
+ * would follow each other as fast as their ports open.
+ */
+function trialUntil({ trial, policy }: AppRecord): number {
+  if (trial === null || waits(trial)) return Number.NEGATIVE_INFINITY
+  return traits(trial.configuration).serving
+    ? trial.readyAt + policy.stableMs
+    : Number.POSITIVE_INFINITY
+}
+
 /** Grants what may start now and arms the app's deadline for the rest. */
 export function grantStarts(fleet: Fleet, app: AppRecord): void {
   app.due.start = Number.NaN
@@ -117,8 +128,12 @@ export function grantStarts(fleet: Fleet, app: AppRecord): void {
       next++
       continue
     }
-    if (app.trial !== null && waits(app.trial)) app.trial = null
-    if (app.trial !== null) break
+    const until = trialUntil(app)
+    if (until <= fleet.now) app.trial = null
+    else {
+      if (until < Number.POSITIVE_INFINITY) app.due.start = until
+      break
+    }
     if (app.nextStartAt > fleet.now) {
       app.due.start = app.nextStartAt
       break

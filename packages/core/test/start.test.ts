@@ -94,6 +94,18 @@ test('stableSeconds of ready end the row of failures; starts that waited are rel
   expect(app(stage).fails).toBe(0)
 })
 
+test('a start that is ready but has not proved itself releases no others; proved, they come one per second', () => {
+  const stage = new Stage(many(4))
+  for (let n = 1; n <= 4; n++) stage.begin(n)
+  for (let n = 1; n <= 4; n++) stage.exit(n)
+  stage.wait(34)
+  stage.open(5)
+  const opened = stage.at
+  stage.run(20)
+  const granted = stage.decisions.filter(({ rule, at }) => rule === 'start.granted' && at >= opened)
+  expect(granted.map(({ at }) => at - opened)).toEqual([10_000, 11_000, 12_000])
+})
+
 test.for([
   ['attempt.ended', (stage: Stage, n: number) => stage.end('healthy', n)],
   ['traffic.counted', (stage: Stage, n: number) => stage.load(n, 0, { served: 1 })],
