@@ -120,10 +120,12 @@ export const unjudgedPaths: ReadonlySet<string> = new Set([
   '/healthz',
 ])
 
+const bareOf = (path: string): string => path.split('?', 1)[0]!
+
 /** Whether an answer on this path is judged. `healthPath` is the app's own health check. */
 export function judged(path: string, healthPath: string): boolean {
-  const bare = path.split('?', 1)[0]!
-  return !unjudgedPaths.has(bare) && (healthPath === '' || bare !== healthPath)
+  const bare = bareOf(path)
+  return !unjudgedPaths.has(bare) && (healthPath === '' || bare !== bareOf(healthPath))
 }
 
 /** True when an outcome on a ready and open runner crosses no rule: it costs counters only. */

@@ -183,6 +183,13 @@ test.for([
   expect(judged(path, '/my/check')).toBe(is)
 })
 
+test('outcome.not_judged: a health path with a query is that path', () => {
+  expect(['/check', '/check?deep=1'].map((path) => judged(path, '/check?deep=1'))).toEqual([
+    false,
+    false,
+  ])
+})
+
 const headers = (given: Record<string, string>) => readOutcomeHeaders((name) => given[name])
 test.for([
   [{}, undefined],
