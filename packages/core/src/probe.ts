@@ -318,10 +318,11 @@ export function rareDue(fleet: Fleet, key: number): void {
   const between = policy.exclusive && policy.betweenRequestsMs > 0
   if (between) fleet.rare.set(key, fleet.now + policy.betweenRequestsMs)
   if (runner.wanted !== null) return ask(fleet, runner)
-  if (!between) return
-  const quiet = fleet.now - Math.max(runner.idleSince, runner.exclusiveAt, runner.readyAt)
-  if (accepting && runner.counted === 0 && quiet >= policy.betweenRequestsMs) {
-    runner.exclusiveAt = fleet.now
-    tell(fleet, runner, { type: 'check.due', inFlight: -1, at: fleet.now, seq: fleet.seq })
-  }
+  if (!between || !accepting || runner.counted > 0) return
+  const due =
+    Math.max(runner.idleSince, runner.exclusiveAt, runner.readyAt) + policy.betweenRequestsMs
+  // It fell idle meanwhile: looked at again when that is long enough ago, not a whole round later.
+  if (due > fleet.now) return fleet.rare.set(key, due)
+  runner.exclusiveAt = fleet.now
+  tell(fleet, runner, { type: 'check.due', inFlight: -1, at: fleet.now, seq: fleet.seq })
 }

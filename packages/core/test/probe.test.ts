@@ -638,3 +638,17 @@ test('betweenRequestsSeconds: an idle runner is checked when none ran that long;
   stage.wait(65)
   expect(stage.word()).toBe('busy')
 })
+
+test('betweenRequestsSeconds: who fell idle meanwhile is checked when that is so long ago, not a round later', () => {
+  const stage = ready(
+    1,
+    checked({ exclusive: true, callRegularly: false, betweenRequestsSeconds: 30 }),
+  )
+  stage.load(1, 1)
+  stage.wait(10)
+  stage.load(1, 0)
+  stage.wait(29.9)
+  expect(stage.word()).toBe('idle')
+  stage.wait(0.1)
+  expect(stage.word()).toBe('idle+paused')
+})
