@@ -134,8 +134,10 @@ export function seatOnNode(fleet: Fleet, runner: RunnerRecord): boolean {
 
 /** No process of the runner is left: its devices are free. */
 export function leaveNode(fleet: Fleet, runner: RunnerRecord): void {
-  absorb(fleet, fleet.nodes.vacate(runner.id, fleet.now, env(fleet), fleet.seq))
+  const ran = runner.pid !== null
+  absorb(fleet, fleet.nodes.vacate(runner.id, fleet.now, env(fleet), fleet.seq, ran))
   if (runner.devices.length > 0) askAgain(fleet)
+  runner.devices = []
 }
 
 /** A device became free: starts that found none need not wait for their next try. */

@@ -116,14 +116,17 @@ export class Nodes {
     if (place.devices.length > 0) node.holdings.set(runner, place.devices)
   }
 
-  /** No process of a runner is left: its devices are free, and a node that waited for that goes on. */
-  vacate(runner: string, at: number, env: NodesEnv, seq = 0): NodesStep {
+  /**
+   * No process of a runner is left: its devices are free, and a node that waited for that goes on. `ran`: there was one, so that an
+   * error which is told right after may be its own.
+   */
+  vacate(runner: string, at: number, env: NodesEnv, seq = 0, ran = true): NodesStep {
     const node = this.#home(runner)
     if (node === undefined) return NOTHING
     this.keeper?.(node)
     for (const uuid of node.holdings.get(runner) ?? []) {
       const device = node.devices.get(uuid)
-      if (device !== undefined) device.left = { runner, at }
+      if (ran && device !== undefined) device.left = { runner, at }
     }
     this.#leave(runner, node)
     if (node.faults.length === 0 && inService(node)) return NOTHING

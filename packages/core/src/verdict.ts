@@ -3,6 +3,7 @@
  * decides a transition, and an old life's fact never reaches a chart.
  */
 import type { AttemptEnded, HealthEvent, RunnerOrderGiven } from './event.ts'
+import { leaveNode } from './node-bond.ts'
 import { outcomeRules, outcomes } from './outcome.ts'
 import { answered, lookCloser, portOpened, TCP_FRESH_MS, watchPort, watchRare } from './probe.ts'
 import { settleRequest } from './request.ts'
@@ -122,6 +123,8 @@ function refused(
   const asked = runner.configuration.word === 'provisioning'
   tell(fleet, runner, { type: 'provision.refused', at: event.at, seq: fleet.seq })
   if (!asked) return
+  // It holds no device while it waits: it would be the one that it waits for.
+  leaveNode(fleet, runner)
   runner.refusals++
   if (app.trial === runner) app.trial = null
   if (event.why === 'no_capacity') {

@@ -119,6 +119,31 @@ describe('devices', () => {
     expect(stage.devices()).toEqual([runner])
   })
 
+  test.for([
+    ['no_capacity', { at: 20_000, type: 'time.passed' }],
+    ['bad_config', { at: 5_000, type: 'order.start', app: 'a/b', by: 'me' }],
+  ] as const)(
+    'a start that the host refused (%s) gives its device back, and gets one again',
+    ([why, { at, ...again }]) => {
+      const stage = new Stage()
+      stage.node()
+      stage.sample(40)
+      stage.app(1)
+      const refused = stage.commands.find(({ type }) => type === 'provision')!
+      if (refused.type !== 'provision') throw new Error('nothing was started')
+      stage.commands.length = 0
+      const life = { runner: refused.runner, incarnation: 1 }
+      stage.tell({ type: 'provision.refused', ...life, why, detail: 'not now' })
+      expect(stage.devices()).toEqual([null])
+      stage.at = at
+      stage.tell(again)
+      const [runner] = stage.start()
+      expect([runner, stage.devices()]).toEqual([refused.runner, [refused.runner]])
+      // Nothing of it ever ran before: an error of that moment is nobody's.
+      expect(stage.fleet.nodes.errorsOf(refused.runner)).toEqual([])
+    },
+  )
+
   test('one device is one runner; the next start gets it the moment that it is free', () => {
     const stage = new Stage()
     stage.node()
