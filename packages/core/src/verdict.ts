@@ -86,18 +86,20 @@ export function applyRunnerFact(
       return drain(fleet, runner, event)
     case 'order.kill':
       return tell(fleet, runner, { type: 'order.kill', at, seq })
-    case 'order.check':
-      if (event.manual)
+    case 'order.check': {
+      const { hasCheck, callRegularly } = runner.app.policy
+      // A check that is not made regularly is made because somebody asked: as a manual one.
+      if (event.manual || (hasCheck && !callRegularly))
         return tell(fleet, runner, {
           type: 'check.asked',
-          kind: runner.app.policy.hasCheck ? 'manual' : 'tcp',
+          kind: hasCheck ? 'manual' : 'tcp',
           rule: 'order.check',
           at,
           seq,
         })
-      if (runner.app.policy.hasCheck && traits(runner.configuration).serving)
-        fleet.probes.set(runner.slot, at)
+      if (hasCheck && traits(runner.configuration).serving) fleet.probes.set(runner.slot, at)
       return
+    }
     default:
       event satisfies never
   }

@@ -540,6 +540,18 @@ test('order.check asks for a regular check now, or for a manual one', () => {
   expect([stage.said(), kinds(stage)]).toEqual([['idle → verifying order.check'], ['manual']])
 })
 
+test.for([
+  { exclusive: true, word: 'verifying+paused', made: [] },
+  { exclusive: false, word: 'verifying', made: ['manual'] },
+])(
+  'order.check of an app whose check is not regular makes it, as a manual one (exclusive $exclusive)',
+  ({ exclusive, word, made }) => {
+    const stage = ready(1, checked({ callRegularly: false, exclusive }))
+    stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: false })
+    expect([stage.word(), kinds(stage)]).toEqual([word, made])
+  },
+)
+
 const exclusive = { callRegularly: false, exclusiveWaitSeconds: 5 } as const
 
 test('health.exclusive: admission pauses, work in flight ends, then the check runs', () => {
