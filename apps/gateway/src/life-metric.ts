@@ -83,10 +83,16 @@ export class LifeNumbers {
     histogram?.add(event.latencyMs / 1000)
   }
 
-  #reason({ subject, rule, enforced }: Decision, commands: Observation['commands']): string {
+  #reason(
+    { compared, subject, rule, enforced }: Decision,
+    commands: Observation['commands'],
+  ): string {
     const stop = commands.find((each) => each.type === 'stop' && each.runner === subject.id)
     if (enforced && stop?.type === 'stop') return stop.reason
     const known = enforced ? this.#reasonOf(subject.id) : null
+    // The same counter counts both; only what was compared tells a heartbeat from a check.
+    if (known === null && compared.some(({ option }) => option === 'ttlSeconds'))
+      return 'heartbeat_missed'
     // What no rule of a runner ends with came from its device or its node.
     return known ?? byRule[rule] ?? 'device_fault'
   }

@@ -90,6 +90,20 @@ test('what is counted is shown, once, with its labels', () => {
   expect(new Set(names).size).toBe(names.length)
 })
 
+test('a runner that is kept though its heartbeats stopped is not counted as one whose checks failed', () => {
+  const metrics = createMetrics(() => 'a/b')
+  const compared = [
+    { name: 'silent', value: 8000, op: '>=', threshold: 8000, option: 'ttlSeconds' },
+  ] as const
+  const kept = { from: 'failing', to: 'held', enforced: false, because: 'guard.cap' }
+  metrics.observe(
+    seen({ decisions: [decision({ ...kept, rule: 'health.threshold', compared: [...compared] })] }),
+  )
+  expect(metrics.text([])).toContain(
+    'health_terminations_total{app="a/b",reason="heartbeat_missed",enforced="false"} 1',
+  )
+})
+
 test('what alerts count is there before it happens, once, for the apps that are configured', () => {
   const metrics = createMetrics(() => 'a/b')
   metrics.request('a/b', 'run', 503, 1)

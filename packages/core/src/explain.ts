@@ -83,6 +83,12 @@ function chainOf(history: History, decision: Decision): readonly Decision[] {
     .slice(-LINKS)
 }
 
+/** Another runner's fact says whose it is. An attempt of a request says so itself. */
+function whoseOf(event: HealthEvent, { kind, id }: { kind: string; id: string }): string {
+  if (!('runner' in event) || event.runner === '' || event.runner === id) return ''
+  return kind === 'request' && event.type === 'attempt.ended' ? '' : `runner ${event.runner}: `
+}
+
 const drains = (word: string): boolean => word.endsWith('+draining')
 
 /** Explains the last verdict about a subject; null when nothing is known of it. */
@@ -101,10 +107,16 @@ export function explain(
     ...mine.filter(({ seq }) => seq > decision.seq).slice(0, AFTER),
   ]
   const cited = new Set(told.flatMap((each) => each.events))
+  // An order that waited for a successor was carried out by the successor's facts: who gave it is in none of them.
+  const order = history.events.findLast(
+    ({ type, at }) => type === decision.rule && at <= decision.at,
+  )
+  if (order?.seq !== undefined) cited.add(order.seq)
   const links: (Link & { readonly order: number })[] = []
   const add = (event: HealthEvent, before = ''): void => {
     const { seq = 0, at, type } = event
-    links.push({ seq, at, type, text: `${before}${describe(event, subject.kind)}`, order: 0 })
+    const text = `${before}${whoseOf(event, subject)}${describe(event, subject.kind)}`
+    links.push({ seq, at, type, text, order: 0 })
   }
   for (const event of history.beside ?? [])
     if (!cited.has(event.seq ?? 0) && Math.abs(event.at - decision.at) <= SAME_MOMENT_MS)

@@ -79,6 +79,7 @@ export function step(fleet: Fleet, event: HealthEvent): StepResult {
   const prepared = configuring.has(event.type) ? prepare(fleet, event) : NONE
   fleet.commands = NONE
   fleet.decisions = NONE
+  fleet.judged = 0
   elapse(fleet, event.at)
   fleet.now = event.at
   let seq = 0
@@ -91,12 +92,12 @@ export function step(fleet: Fleet, event: HealthEvent): StepResult {
     if (dismissed(fleet, event, runner)) fleet.stale++
     else {
       const before = fleet.seq
-      seq = fleet.seq = event.seq ?? before + 1
+      seq = fleet.seq = fleet.judged = event.seq ?? before + 1
       if (isNodeEvent(event)) {
         why = applyNodeFact(fleet, event)
         if (why !== null) {
           fleet.seq = before
-          seq = 0
+          seq = fleet.judged = 0
         }
       } else if (runner !== null && event.type !== 'request.cancelled')
         applyRunnerFact(fleet, runner, event as never)

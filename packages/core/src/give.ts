@@ -24,6 +24,13 @@ export function touchPlace(fleet: Fleet, place: Place): void {
   if (fleet.keeper !== null) fleet.keeper.place(place)
 }
 
+/**
+ * Journal number of the fact behind what happens to a runner: the one that is judged. Where only time passed it is the last that moved
+ * this runner: the newest of all is somebody else's, and would be blamed.
+ */
+export const factBehind = (fleet: Fleet, runner: RunnerRecord): number =>
+  fleet.judged > 0 ? fleet.judged : runner.sinceSeq
+
 /** Gives an order. Most steps give one: a list of just that size, since one that grows takes room for seventeen at once. */
 export function give(fleet: Fleet, command: Command): void {
   if (fleet.commands.length === 0) fleet.commands = [command]

@@ -7,7 +7,7 @@ import { nodeTunables, resolveNodePolicy, type NodePolicy } from './node-policy.
 import type { NodesEnv, NodesStep } from './nodes.ts'
 import type { OptionSpec } from './option.ts'
 import { runnersOf, type Fleet, type RunnerRecord } from './state.ts'
-import { give, touch } from './give.ts'
+import { factBehind, give, touch } from './give.ts'
 import { tell } from './tell.ts'
 import type { PolicyOptions } from './tunable.ts'
 import { traits } from './word.ts'
@@ -77,7 +77,7 @@ function absorb(fleet: Fleet, result: NodesStep): void {
             reason: 'device_fault',
             rule: effect.rule,
             at: fleet.now,
-            seq: fleet.seq,
+            seq: factBehind(fleet, runner),
           })
         break
       }
@@ -117,7 +117,7 @@ function drainNow(fleet: Fleet, runner: RunnerRecord, rule: string): void {
     rule,
     inFlight,
     at: fleet.now,
-    seq: fleet.seq,
+    seq: factBehind(fleet, runner),
   })
 }
 

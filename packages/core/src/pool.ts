@@ -4,7 +4,7 @@
  */
 import type { Reason } from './command.ts'
 import { Fleet, type AppRecord, type Place, type RunnerRecord } from './state.ts'
-import { armApp, touchPlace } from './give.ts'
+import { armApp, factBehind, touchPlace } from './give.ts'
 import { tell } from './tell.ts'
 import { traits } from './word.ts'
 import { bury, fill, forget, open, over, staying, toldTarget } from './successor.ts'
@@ -30,7 +30,7 @@ function drain(
     rule,
     inFlight,
     at: fleet.now,
-    seq: fleet.seq,
+    seq: factBehind(fleet, runner),
   })
 }
 

@@ -7,7 +7,7 @@ import type { HealthEvent, ProbeKind } from './event.ts'
 import { countProbe } from './guard.ts'
 import type { Asked } from './runner.ts'
 import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
-import { count, give, push, touch } from './give.ts'
+import { count, factBehind, give, push, touch } from './give.ts'
 import { expire, tell } from './tell.ts'
 import { toldWord, traits } from './word.ts'
 
@@ -117,7 +117,12 @@ export function ask(fleet: Fleet, runner: RunnerRecord): void {
   if (runner.wanted === null) return
   if (asked === null || !needsPause(asked, runner.app)) return start(fleet, runner)
   if (accepting)
-    tell(fleet, runner, { type: 'check.due', inFlight: -1, at: fleet.now, seq: fleet.seq })
+    tell(fleet, runner, {
+      type: 'check.due',
+      inFlight: -1,
+      at: fleet.now,
+      seq: factBehind(fleet, runner),
+    })
   // Whether it is empty may have been said before the check could start: ask again.
   else if (paused) count(fleet, runner)
   else runner.wanted = null
@@ -300,7 +305,7 @@ export function rareDue(fleet: Fleet, key: number): void {
       reason: 'node_drained',
       rule,
       at: fleet.now,
-      seq: fleet.seq,
+      seq: factBehind(fleet, runner),
     })
     return
   }
@@ -311,7 +316,7 @@ export function rareDue(fleet: Fleet, key: number): void {
       type: 'probe.failed',
       signal: 'heartbeat',
       at: fleet.now,
-      seq: fleet.seq,
+      seq: factBehind(fleet, runner),
     })
     return
   }
@@ -324,5 +329,10 @@ export function rareDue(fleet: Fleet, key: number): void {
   // It fell idle meanwhile: looked at again when that is long enough ago, not a whole round later.
   if (due > fleet.now) return fleet.rare.set(key, due)
   runner.exclusiveAt = fleet.now
-  tell(fleet, runner, { type: 'check.due', inFlight: -1, at: fleet.now, seq: fleet.seq })
+  tell(fleet, runner, {
+    type: 'check.due',
+    inFlight: -1,
+    at: fleet.now,
+    seq: factBehind(fleet, runner),
+  })
 }

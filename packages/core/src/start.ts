@@ -4,7 +4,7 @@
  */
 import { chance } from './chance.ts'
 import { seatOnNode } from './node-bond.ts'
-import { alert, armApp, touch } from './give.ts'
+import { alert, armApp, factBehind, touch } from './give.ts'
 import { tell } from './tell.ts'
 import type { AppRecord, Fleet, RunnerRecord } from './state.ts'
 import { traits } from './word.ts'
@@ -151,7 +151,11 @@ export function grantStarts(fleet: Fleet, app: AppRecord): void {
     if (app.fails > 0) app.trial = runner
     else if (app.releasing)
       app.nextStartAt = fleet.now + Math.round(1000 / app.policy.startsPerSecond)
-    tell(fleet, runner, { type: 'start.granted', at: fleet.now, seq: fleet.seq })
+    tell(fleet, runner, {
+      type: 'start.granted',
+      at: fleet.now,
+      seq: factBehind(fleet, runner),
+    })
   }
   app.starting.splice(0, next)
   if (app.starting.length === 0) app.releasing = false

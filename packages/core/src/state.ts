@@ -197,6 +197,8 @@ export class Fleet {
   readonly seed: number
   now = 0
   seq = 0
+  /** Number of the fact that is judged; 0 while only time passes. Not part of the value. */
+  judged = 0
   decisionSeq = 0
   /** Facts about lives that are over; not part of the value. */
   stale = 0

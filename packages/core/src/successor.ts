@@ -12,7 +12,7 @@ import {
   Place,
   type RunnerHandle,
 } from './state.ts'
-import { touch, touchPlace } from './give.ts'
+import { factBehind, touch, touchPlace } from './give.ts'
 import { leaveNode } from './node-bond.ts'
 import type { Policy } from './policy.ts'
 import { limitProbes } from './probe.ts'
@@ -109,6 +109,8 @@ function spawn(fleet: Fleet, app: AppRecord, place: Place, replaces: string | nu
   const { configuration, context } = runnerTable.start({ policy: app.policy })
   const runner = new RunnerRecord(slot, id, app, place, configuration, context, fleet.now)
   runner.replaces = replaces
+  // What made it needed; where only time did, what became of the one before it.
+  runner.sinceSeq = fleet.judged > 0 ? fleet.judged : (place.current?.sinceSeq ?? 0)
   fleet.owners[slot] = runner
   fleet.runners.set(id, runner)
   app.runners.push(runner)
@@ -155,7 +157,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
       rule: 'pool.unneeded',
       inFlight: 0,
       at: fleet.now,
-      seq: fleet.seq,
+      seq: factBehind(fleet, place.next),
     })
   }
   if (place.ready && place.next !== null) {
@@ -166,7 +168,7 @@ export function fill(fleet: Fleet, app: AppRecord, place: Place): void {
         ...place.handover,
         inFlight: -1,
         at: fleet.now,
-        seq: fleet.seq,
+        seq: factBehind(fleet, current!),
       })
     }
     if (current !== null) unseat(app, current)

@@ -15,7 +15,7 @@ import {
 import type { RunnerContext, Verdict } from './runner.ts'
 import type { Configuration, Performance, Plan } from './table.ts'
 import { toldWord, traits } from './word.ts'
-import { alert, armApp, give, life, push, touch } from './give.ts'
+import { alert, armApp, factBehind, give, life, push, touch } from './give.ts'
 import { moved } from './passage.ts'
 
 /** What a verdict rests on, read before it acts; kept until the fleet has answered, so that one verdict is one record. */
@@ -153,21 +153,31 @@ function groundOf(
 ): Ground {
   const { context } = runner
   const last = verdict.seq > 0 ? verdict.seq : runner.sinceSeq
+  const compared = compare(plan.looked, context, verdict)
+  const missed = verdict.type === 'probe.failed' && verdict.signal === 'heartbeat'
   return {
     from: toldWord(runner),
     rule,
-    compared: compare(plan.looked, context, verdict),
+    compared: missed ? [silence(context), ...compared] : compared,
     events: citing(context, last),
     first: fleet.commands.length,
   }
 }
 
+/** No fact says that a heartbeat did not come: the record does, so that a person and a metric can tell it from a check that failed. */
+const silence = ({ policy }: RunnerContext): Compared => {
+  const ttl = policy.heartbeatTtlMs ?? 0
+  return { name: 'silent', value: ttl, op: '>=', threshold: ttl, option: 'ttlSeconds' }
+}
+
+/** What was held against a runner is that it gave no sign of life. */
+const silenceOf = ({ context }: RunnerRecord): readonly Compared[] =>
+  context.reason === 'heartbeat_missed' ? [silence(context)] : NONE
+
 /** The facts a verdict rests on, each once, the judged one last. */
 function citing({ strikes, evidence }: RunnerContext, last: number): readonly number[] {
-  const earlier =
-    strikes.length === 0
-      ? evidence
-      : [...strikes, ...evidence.filter((seq) => !strikes.includes(seq))]
+  // Two heartbeats may be missed after one fact.
+  const earlier = strikes.length === 0 ? evidence : [...new Set([...strikes, ...evidence])]
   if (last <= 0) return earlier
   if (earlier.length === 0) return [last]
   if (earlier.length === 1) return earlier[0] === last ? earlier : [earlier[0]!, last]
@@ -291,7 +301,13 @@ export function spareHeld(fleet: Fleet, app: AppRecord): void {
     const from = toldWord(runner)
     const events = citing(context, fleet.seq)
     const because = 'guard.dry_run'
-    const ground: Ground = { from, rule, compared: NONE, events, first: fleet.commands.length }
+    const ground: Ground = {
+      from,
+      rule,
+      compared: silenceOf(runner),
+      events,
+      first: fleet.commands.length,
+    }
     runner.episode = `${rule}:${because}`
     tell(fleet, runner, {
       type: 'termination.withheld',
@@ -329,11 +345,12 @@ export function govern(fleet: Fleet, app: AppRecord): void {
     if (turn) reading = readGuards(fleet, app, out, true)
     by = reading.by
     if (by !== null) break
+    const { strikes, evidence } = runner.context
     const ground: Ground = {
       from: toldWord(runner),
       rule: runner.heldRule,
-      compared: reading.compared,
-      events: runner.context.strikes.length > 0 ? runner.context.strikes : runner.context.evidence,
+      compared: [...silenceOf(runner), ...reading.compared],
+      events: strikes.length > 0 ? [...new Set(strikes)] : evidence,
       first: fleet.commands.length,
     }
     if (turn) {
@@ -341,7 +358,7 @@ export function govern(fleet: Fleet, app: AppRecord): void {
       app.canaryAt = -1
       app.canaryPlace = runner.place
     }
-    grant(fleet, runner, ground, fleet.now, fleet.seq)
+    grant(fleet, runner, ground, fleet.now, factBehind(fleet, runner))
   }
   armGuard(fleet, app, by)
 }

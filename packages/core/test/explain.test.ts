@@ -343,3 +343,28 @@ test('every event has a text of its own, without a wire name in it', () => {
     ])
   }
 })
+
+describe('what others did is not told of a runner', () => {
+  test('one that fell idle is not explained by the failed check of a neighbour', () => {
+    const stage = ready(2)
+    stage.configure({ minConcurrency: 0, keepAliveSeconds: 40 })
+    const configured = stage.at
+    for (let second = 0; second < 60 && !stage.word(2).includes('draining'); second++) {
+      stage.wait(1)
+      if (stage.runner(1).flying > 0) stage.answer('probe.failed', 1, { why: 'status' })
+    }
+    expect(stage.at).toBeGreaterThan(configured)
+    expect(lines(why(stage, 2)).join('\n')).not.toContain('check failed')
+  })
+
+  test('a successor that took over is named, and so is who ordered it', () => {
+    const stage = ready(2)
+    stage.order('order.stop', 1, { replace: true })
+    stage.begin(3)
+    stage.answer('probe.passed', 3)
+    stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+    const told = lines(why(stage))
+    expect(told[0]).toBe('stop ordered by somebody, successor first')
+    expect(told).toContain(`runner ${stage.id(3)}: port check passed in 5 ms`)
+  })
+})

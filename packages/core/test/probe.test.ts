@@ -664,3 +664,23 @@ test('betweenRequestsSeconds: who fell idle meanwhile is checked when that is so
   stage.wait(0.1)
   expect(stage.word()).toBe('idle+paused')
 })
+
+test('a missed heartbeat rests on the last fact of its runner, and says how long nothing came: nobody else is blamed', () => {
+  const stage = ready(2, checked({ heartbeat: { ttlSeconds: 8 }, callRegularly: false }, 2))
+  stage.tell({ type: 'heartbeat.received', ...stage.life(2) })
+  const own = stage.journal.length
+  for (let second = 0; second < 10; second++) {
+    stage.wait(1)
+    stage.tell({ type: 'heartbeat.received', ...stage.life(1) })
+  }
+  const { subject, events, compared } = stage.decisions.at(-1)!
+  expect(subject.id).toBe(stage.id(2))
+  expect(events.filter((seq) => seq > own)).toEqual([])
+  expect(compared[0]).toEqual({
+    name: 'silent',
+    value: 8000,
+    op: '>=',
+    threshold: 8000,
+    option: 'ttlSeconds',
+  })
+})

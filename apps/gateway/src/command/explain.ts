@@ -83,7 +83,8 @@ function print(terminal: Terminal, answer: Item): void {
       : []),
   ]
   const chain = Array.isArray(answer['chain']) ? (answer['chain'] as Item[]) : []
-  const page = runbookPage(kind, rule, because)
+  const silent = (decision['compared'] as Item[]).some(({ option }) => option === 'ttlSeconds')
+  const page = runbookPage(kind, silent ? 'health.heartbeat' : rule, because)
   const foot = [...wrap(whatElse(answer, chain), 2), ...(page === null ? [] : [`runbook: ${page}`])]
   const links = chain
     .filter(({ text }) => !NEVER.test(String(text)))
