@@ -51,8 +51,9 @@ export interface AppView {
 }
 
 /** Its process lives or has lived: before, there is no start time to show. */
-const begun = ({ configuration, pid }: RunnerRecord): boolean =>
-  pid !== null || !['backoff', 'provisioning'].includes(configuration.word)
+const begun = ({ configuration, pid, url }: RunnerRecord): boolean =>
+  // Ended before the host answered, it has no address either.
+  pid !== null || (url !== '' && !['backoff', 'provisioning'].includes(configuration.word))
 
 function viewOf(fleet: Fleet, runner: RunnerRecord): RunnerView {
   const { configuration, context, app } = runner
@@ -100,7 +101,8 @@ export function goneView(app: string, gone: GoneRunner): RunnerView {
     node: gone.node,
     url: gone.url,
     pid: gone.pid,
-    startedAt: gone.startedAt,
+    // Who never had a process did not start when we did.
+    startedAt: gone.pid === null && gone.url === '' ? null : gone.startedAt,
     failures: gone.failures,
     effectiveStartPeriodMs: gone.effectiveStartPeriodMs,
     lastProbe: gone.lastProbe,

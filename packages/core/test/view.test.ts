@@ -181,3 +181,13 @@ test('reading changes nothing', () => {
   processes(stage.fleet)
   expect(JSON.stringify(snapshot(stage.fleet))).toBe(before)
 })
+
+test('a runner that ended before it had a process never started', () => {
+  const stage = new Stage({ options: { minConcurrency: 1 } })
+  stage.wait(5)
+  stage.order('order.kill')
+  const ended = { state: 'terminated', pid: null, startedAt: null }
+  expect(view(stage.fleet, stage.id())).toMatchObject({ ...ended, substate: 'killing' })
+  stage.exit()
+  expect(view(stage.fleet, stage.id())).toMatchObject({ ...ended, substate: 'gone' })
+})
