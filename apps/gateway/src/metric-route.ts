@@ -68,6 +68,14 @@ function gaugesOf({ fleet, queue, clock, supervisor }: Gateway): readonly Gauge[
         }
       },
     },
+    {
+      // An alert is counted once, maybe before anybody read the page for the first time; this stays as long as it is true.
+      name: 'health_app_degraded',
+      read: () =>
+        apps(function* (app, at) {
+          yield [at, fleet.apps.get(app)?.degraded === true ? 1 : 0]
+        }),
+    },
     one('health_loop_delay_seconds', () => supervisor.stats.loopDelaySeconds),
     one('health_journal_seq', () => supervisor.stats.journalSeq),
     ...processGauges,

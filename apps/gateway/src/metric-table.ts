@@ -56,6 +56,11 @@ export const metricTable = {
     labels: ['app', 'guard'],
     says: '1 while a fleet guard holds something back: self, panic, cap, rate.',
   },
+  health_app_degraded: {
+    type: 'gauge',
+    labels: ['app'],
+    says: '1 while an app is degraded: it cannot start runners.',
+  },
   health_loop_delay_seconds: { type: 'gauge', labels: [], says: 'How late our own loop was.' },
   health_journal_seq: { type: 'gauge', labels: [], says: 'Number of the last journaled event.' },
   health_alerts_total: { type: 'counter', labels: ['name'], says: 'Alerts raised, by name.' },

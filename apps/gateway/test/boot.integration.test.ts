@@ -306,6 +306,10 @@ describe('health start', () => {
     )
     expect(value.apps[0].id).toBe('a/none')
     expect((await call(url, '/health')).value.status).toBe('degraded')
+    // It was told before anybody could scrape: only a gauge shows it to Prometheus.
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+      'health_app_degraded{app="a/none"} 1',
+    )
     const refused = await call(url, '/run/a/none', { ...json, body: '{}' })
     expect(refused).toMatchObject({
       status: 503,

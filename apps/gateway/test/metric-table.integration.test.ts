@@ -84,13 +84,17 @@ afterAll(() => gateway.close())
 const page = async (): Promise<ReturnType<typeof readPage>> =>
   readPage(await (await fetch(`${gateway.url}/metrics`)).text())
 
-test('every promised metric is listed with its labels, and the table promises nothing else of ours but two', () => {
+test('every promised metric is listed with its labels, and the table promises nothing else of ours but three', () => {
   for (const [name, labels] of Object.entries(promised))
     expect([name, table[`health_${name}`]?.labels.join(',')]).toEqual([name, labels])
   const more = Object.keys(table).filter(
     (name) => name.startsWith('health_') && !Object.hasOwn(promised, name.slice(7)),
   )
-  expect(more).toEqual(['health_alerts_total', 'health_gateway_events_total'])
+  expect(more).toEqual([
+    'health_app_degraded',
+    'health_alerts_total',
+    'health_gateway_events_total',
+  ])
 })
 
 test('ends and failures that alerts count are 0 before the first of them', async () => {
