@@ -3,7 +3,7 @@
  * nothing that has a name in the semantics.
  */
 import { join } from 'node:path'
-import { apps, processes, type Queue } from '@health/core'
+import { apps, processes, type Queue, view } from '@health/core'
 import { createHost, endOrphans } from '@health/host'
 import { createControl, createProber } from '@health/prober'
 import { createMemoryQueue, createSqliteQueue } from '@health/queue'
@@ -205,9 +205,12 @@ async function startFleet(
     log,
   })
   const lint = watchMisuse(supervisor.fleet, log)
+  const { fleet } = supervisor
+  const appOf = (runner: string): string | null =>
+    fleet.runners.get(runner)?.app.id ?? view(fleet, runner)?.app ?? null
   supervisor.observe((observation) => {
     lint(observation.decisions)
-    for (const decision of observation.decisions) log(decisionLine(decision, observation))
+    for (const decision of observation.decisions) log(decisionLine(decision, observation, appOf))
   })
   supervisor.onAlert(
     createAlerts(

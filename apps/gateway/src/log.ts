@@ -77,13 +77,18 @@ function pretty(
   ].join(' ')
 }
 
-/** The line of a decision: what changed, by which rule, and the values that were compared. */
+/**
+ * The line of a decision: what changed, by which rule, and the values that were compared. `appOf` says which app a runner belongs to.
+ * Request and node are those of the event, if that is what was judged: a deadline acts in the step of whatever comes next.
+ */
 export function decisionLine(
   decision: Decision,
   { event }: Pick<Observation, 'event'>,
+  appOf: (runner: string) => string | null,
 ): Parameters<Log>[0] {
   const { subject, compared } = decision
-  const other = event as {
+  const judged = event.seq !== undefined && decision.events.includes(event.seq)
+  const other = (judged ? event : {}) as {
     readonly runner?: unknown
     readonly request?: unknown
     readonly app?: unknown
@@ -104,7 +109,7 @@ export function decisionLine(
     runner: named('runner', other.runner),
     request: named('request', other.request),
     node: named('node', other.node),
-    app: text(other.app),
+    app: (subject.kind === 'runner' ? appOf(subject.id) : null) ?? text(other.app),
     ...(compared.length > 0 && {
       compared: compared.map(
         ({ name, value, op, threshold, option }) =>

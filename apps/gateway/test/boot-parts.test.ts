@@ -127,6 +127,7 @@ describe('the log', () => {
   }
   const event = {
     type: 'attempt.ended',
+    seq: 3,
     at: 5,
     app: 'demo/echo',
     runner: 'r1',
@@ -141,7 +142,7 @@ describe('the log', () => {
 
   test('a decision is one JSON line with runner and request', () => {
     const { lines, log } = capture()
-    log(decisionLine(decision, { event }))
+    log(decisionLine(decision, { event }, () => 'demo/echo'))
     expect(lines).toHaveLength(1)
     expect(lines[0]!.endsWith('\n')).toBe(true)
     expect(JSON.parse(lines[0]!)).toEqual({
@@ -159,9 +160,14 @@ describe('the log', () => {
     })
   })
 
+  test('a deadline that acts in the step of another event is not told with its request, and always with its app', () => {
+    const line = decisionLine({ ...decision, events: [2] }, { event }, () => 'a/own')
+    expect(line).toMatchObject({ runner: 'r1', app: 'a/own', request: undefined })
+  })
+
   test('a verdict that was withheld is a warning and says by whom', () => {
     expect(
-      decisionLine({ ...decision, enforced: false, because: 'guard.cap' }, { event }),
+      decisionLine({ ...decision, enforced: false, because: 'guard.cap' }, { event }, () => null),
     ).toMatchObject({ level: 'warn', enforced: false, because: 'guard.cap' })
   })
 
