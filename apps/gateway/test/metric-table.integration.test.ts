@@ -1,7 +1,8 @@
 /** The page that Prometheus reads, from a gateway that has something to tell: every listed metric is there, and nothing that is not listed. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { reasons } from '@health/core'
+import { type NodeView, reasons } from '@health/core'
+import { gpuMetrics } from '@health/gpu'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { metricTable, type MetricSpec } from '../src/metric-table.ts'
 import { RUNNER, type RunningGateway, startGateway } from './running-gateway.ts'
@@ -193,7 +194,31 @@ test(
 
 const file = fileURLToPath(new URL('../../../docs/reference/metrics.md', import.meta.url))
 
+/** A node whose device reports everything, so that nothing is left out. */
+const node = {
+  id: 'n1',
+  devices: [
+    {
+      uuid: 'GPU-1',
+      index: 0,
+      name: 'H100',
+      state: 'healthy',
+      runner: null,
+      temperatureC: 40,
+      marginC: 40,
+      smClockMHz: 1,
+      maxSmClockMHz: 1,
+      throttle: [],
+      powerW: 1,
+      memoryUsedMiB: 1,
+      utilisationPercent: 1,
+      lastXid: 79,
+    },
+  ],
+} as unknown as NodeView
+
 test('metrics.md', () => {
+  const devices = [...gpuMetrics([node]).matchAll(/^# HELP (\w+) (.*)$/gm)]
   const text = `# Metrics
 
 \`GET /metrics\`, Prometheus text. Counters end in \`_total\` and begin at zero with each start; durations are seconds. Ended runners by reason, and requests by the gateway's own failures (500, 502, 503, 504), are shown as 0 for each app before the first of them; other series appear with their first count. [Alert rules and a dashboard](../monitoring/README.md) use exactly these names.
@@ -206,6 +231,14 @@ ${Object.entries(table)
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ') || '–'} | ${says} |`,
   )
   .join('\n')}
+
+## Devices
+
+Of a node with devices their last sample, gauges with \`gpu\` (the index), \`UUID\`, \`modelName\` and \`Hostname\` (the node), named as DCGM's exporter names them. What a device does not report has no series. \`health_device_state\` has a label \`state\` too: 1 for the one that it is in, 0 for the others.
+
+| metric | says |
+| --- | --- |
+${devices.map(([, name, says]) => `| \`${name}\` | ${says} |`).join('\n')}
 `
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(file, text)
   expect(readFileSync(file, 'utf8')).toBe(text)
