@@ -34,6 +34,16 @@ describe('what is well formed is taken', () => {
 })
 
 describe('what is not is refused with the path of the field', () => {
+  test.for([null, undefined, 7, 'work.counted', [], [counted]])('%j is no event', (value) => {
+    for (const path of ['', '[3]'])
+      expect(() => checkEvent(value, path)).toThrow(
+        expect.objectContaining({
+          code: 'HEALTH_EVENT_INVALID',
+          path,
+          message: expect.stringContaining('is not an object'),
+        }),
+      )
+  })
   test.for([
     [{ ...ended, record: {} }, 'record.attempts'],
     [{ ...ended, record: { ...NEW_RECORD, spent: { timeout: -1 } } }, 'record.spent'],
@@ -46,11 +56,15 @@ describe('what is not is refused with the path of the field', () => {
     [{ ...counted, inFlight: -5 }, 'inFlight'],
     [{ ...counted, incarnation: 1.5 }, 'incarnation'],
     [{ ...exited, code: 0.5 }, 'code'],
-    [{ ...counted, at: 1 }, 'at'],
-    [{ ...counted, seq: 1 }, 'seq'],
-  ] as const)('%j: %s', ([fact, path]) => {
+    [{ ...counted, at: 1 }, 'at', 'at is set by the gateway'],
+    [{ ...counted, seq: 1 }, 'seq', 'seq is set by the gateway'],
+  ] as const)('%j: %s', ([fact, path, says = path]) => {
     expect(() => checkEvent(fact)).toThrow(
-      expect.objectContaining({ code: 'HEALTH_EVENT_INVALID', path }),
+      expect.objectContaining({
+        code: 'HEALTH_EVENT_INVALID',
+        path,
+        message: expect.stringContaining(says),
+      }),
     )
     expect(() => checkEvent(fact, '[3]')).toThrow(expect.objectContaining({ path: `[3].${path}` }))
   })

@@ -392,12 +392,11 @@ test('an answer that comes after the verdict, or for another probe, is stale', (
   const stage = ready()
   stage.untilProbe()
   const { flying } = stage.runner()
+  const fail = (probe: number) =>
+    stage.tell({ type: 'probe.failed', ...stage.life(), probe, kind: 'regular', latencyMs: 1 }).seq
+  for (const probe of [flying - 1, flying + 5, 0]) expect(fail(probe)).toBe(0)
   stage.answer('probe.passed')
-  for (const probe of [flying, flying + 5, 0])
-    expect(
-      stage.tell({ type: 'probe.failed', ...stage.life(), probe, kind: 'regular', latencyMs: 1 })
-        .seq,
-    ).toBe(0)
+  for (const probe of [flying, flying + 5, 0]) expect(fail(probe)).toBe(0)
 })
 
 test.for([false, true])(
@@ -551,6 +550,28 @@ test.for([
     expect([stage.word(), kinds(stage)]).toEqual([word, made])
   },
 )
+
+test.for([
+  ['an app without a check', () => ready(1, { checked: false })],
+  [
+    'a runner that is being stopped',
+    () => {
+      const stage = ready()
+      stage.end('server_error')
+      return stage
+    },
+  ],
+  [
+    'a runner that is being started',
+    () => new Stage({ options: { minConcurrency: 1, maxConcurrency: 1 } }),
+  ],
+] as const)('%s has no regular check to order, and a reload begins none', ([, make]) => {
+  const stage = make()
+  stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: false })
+  expect(kinds(stage)).toEqual([])
+  stage.configure({ requestTimeoutSeconds: 9 })
+  expect(kinds(stage)).toEqual([])
+})
 
 const exclusive = { callRegularly: false, exclusiveWaitSeconds: 5 } as const
 
