@@ -127,6 +127,20 @@ test.for([
   )
 })
 
+test('without a recording nothing is said of other policies', () => {
+  const stage = ready(2)
+  for (let n = 0; n < 3; n++) stage.strike(1, { why: 'timeout' })
+  const explained = explain(
+    { decisions: stage.decisions, events: stage.journal },
+    { kind: 'runner', id: stage.id() },
+  )!
+  expect([explained.chain.at(-1)!.type, explained.counterfactual]).toEqual([
+    'health.threshold',
+    null,
+  ])
+  expect(explained.chain.at(-1)!.text).toContain('failures 3 >= 3')
+})
+
 test('a kill waits for nothing, and does not say that it waits for a successor', () => {
   const stage = ready(2)
   stage.order('order.kill', 1, { replace: true })
@@ -367,4 +381,22 @@ describe('what others did is not told of a runner', () => {
     expect(told[0]).toBe('stop ordered by somebody, successor first')
     expect(told).toContain(`runner ${stage.id(3)}: port check passed in 5 ms`)
   })
+})
+
+const node = { at: 0, node: 'n1' } as const
+test.for<readonly [HealthEvent, string]>([
+  [{ ...node, type: 'gpu.sampled', devices: [] }, 'readings of node n1: '],
+  [{ ...node, type: 'gpu.sampled', devices: [{ uuid: 'a' }] }, 'readings of node n1: 1 devices'],
+  [
+    { ...node, type: 'gpu.sampled', devices: [{ uuid: 'a', temperatureC: 50 }, { uuid: 'b' }] },
+    'readings of node n1: a 50 °C, 1 more',
+  ],
+  [
+    { ...node, type: 'gpu.xid', boot: 'b', sequence: 1, xid: 79, device: 'a', text: 'off the bus' },
+    'Xid 79 of device a: off the bus',
+  ],
+  [{ ...node, type: 'order.reset', by: 'ada' }, 'reset ordered by ada'],
+  [{ ...node, type: 'order.reset', device: 'a', by: 'ada' }, 'reset of device a ordered by ada'],
+])('%j is told as: %s', ([event, text]) => {
+  expect(tell(event)).toBe(text)
 })

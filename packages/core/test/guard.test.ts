@@ -1,6 +1,13 @@
 /** Semantics 7: guards count after the action, say so, and hold back doubt, never facts. */
 import { expect, test } from 'vitest'
-import { type Decision, type PolicyOptions, resolvePolicy, targetOf } from '../src/index.ts'
+import {
+  type Decision,
+  type PolicyOptions,
+  resolvePolicy,
+  restore,
+  snapshot,
+  targetOf,
+} from '../src/index.ts'
 import { capOf, panicAt } from '../src/guard.ts'
 import { APP, CHECK, ready, type Stage } from './stage.ts'
 
@@ -155,6 +162,22 @@ test('in panic without capacity for a successor the runner ends first', () => {
     'stopping',
     [canary],
   ])
+})
+
+test('the next turn of a panic waits for the place of the one that ended first, whoever else comes back, over a restart too', () => {
+  const stage = ready(8, { policy: { doubtPerSecond: 1000, doubtBurst: 1000 } })
+  condemn(stage, 1, 2, 3, 4, 5)
+  stage.tell({ type: 'provision.refused', ...stage.life(9), why: 'no_capacity', detail: 'full' })
+  const [first] = range(5).filter((n) => leaves(stage, n))
+  stage.exit(first)
+  stage.exit(8)
+  const waits = app(stage).canaryPlace
+  expect(waits).not.toBeNull()
+  const other = range(stage.started).find((n) => stage.word(n) === 'provisioning' && n !== 9)!
+  stage.open(other)
+  expect([stage.word(other), app(stage).canaryPlace]).toEqual(['idle', waits])
+  const saved = snapshot(stage.fleet)
+  expect(snapshot(restore(JSON.parse(JSON.stringify(saved))))).toEqual(saved)
 })
 
 test('a canary that recovers gives its successor back; its place is whole', () => {

@@ -225,6 +225,23 @@ describe('an error is its runner’s', () => {
 })
 
 describe('a node is drained', () => {
+  test('its runners serve until their successors do, elsewhere', () => {
+    const stage = new Stage()
+    stage.node()
+    stage.sample(40)
+    stage.node({ node: 'other', devices: ['GPU-9'] })
+    stage.tell({ type: 'gpu.sampled', node: 'other', devices: [{ uuid: 'GPU-9', index: 0 }] })
+    stage.app(1)
+    const [first] = stage.start()
+    const { node } = view(stage.fleet, first!)!
+    stage.tell({ type: 'order.drain-node', node, by: 'me' })
+    const { commands } = stage.tell({ type: 'time.passed' })
+    expect([view(stage.fleet, first!)!.substate, commands]).toEqual(['idle', []])
+    const [second] = stage.start()
+    expect(view(stage.fleet, second!)).toMatchObject({ substate: 'idle', replaces: first })
+    expect(view(stage.fleet, first!)!.accepting).toBe(false)
+  })
+
   test.for([
     { given: 'nobody says anything else', order: null },
     { given: 'somebody orders a drain with a successor', order: { replace: true } },

@@ -679,6 +679,16 @@ describe('Xids', () => {
     ])
   })
 
+  test('one that the kernel spoke of and no sample has named yet is not missing', () => {
+    const world = new World()
+    world.node('a', 1)
+    world.tell(xid('pci:0000:01:00', 13))
+    world.run(5 * EVERY, 'a', 1)
+    expect(world.state('a')).toBe('healthy')
+    world.sample('a', 2)
+    expect(world.nodes.view('a')?.devices[1]).toMatchObject({ uuid: 'a-1', lastXid: 13 })
+  })
+
   test('Xid 154 has the last word, once it has settled', () => {
     const world = pair()
     world.tell(
@@ -717,6 +727,9 @@ describe('lost devices and sources', () => {
     expect(world.tell(lost).dismissed).toMatch(/lost already/)
     expect(world.sent).toEqual(['fault r0 lost', 'drain r0', 'drain r1'])
     expect(world.nodes.view('a')?.devices[0]?.state).toBe('lost')
+    // What is lost is missing in the samples too.
+    for (let n = 0; n < 5; n++) world.sample('a', 2, { 'a-0': { uuid: 'a-1' } })
+    expect(world.sent).toEqual(['fault r0 lost', 'drain r0', 'drain r1'])
     world.gone('r0')
     world.gone('r1')
     expect(world.state('a')).toBe('rebooting')
@@ -943,6 +956,11 @@ describe('orders of people', () => {
     for (const type of ['cordon', 'drain-node', 'escalate', 'retire'] as const)
       expect(order(world, type).dismissed).toMatch(/retired/)
     expect(world.state('a')).toBe('retired')
+    const able = pair()
+    order(able, 'retire')
+    for (const type of ['reset', 'reboot'] as const)
+      expect(order(able, type).dismissed).toMatch(/is retired/)
+    expect(able.state('a')).toBe('retired')
   })
 
   test('escalated is left by uncordon, through validating, or by retire', () => {

@@ -168,6 +168,13 @@ test('a crash seen by the gateway before the host: one end, and the late exit is
   expect(stage.exit().seq).toBe(0)
 })
 
+test('a crash seen by the gateway while the runner is being stopped: nothing is left to wait for', () => {
+  const stage = ready()
+  stage.end('server_error')
+  stage.end('crashed')
+  expect(stage.said()).toEqual(['stopping → gone stop.exited'])
+})
+
 test.for([
   ['/run', false, true],
   ['/health', false, false],

@@ -151,6 +151,7 @@ describe('readiness and startup', () => {
     { given: phase(), on: [], ready: null, start: null },
     { given: phase(), on: minor, ready: null, start: null },
     { given: phase(), on: down, ready: 'database, cache unavailable', start: null },
+    { given: phase(), on: [...minor, down[0]!], ready: 'database unavailable', start: null },
     { given: phase({ stopping: true }), on: [], ready: 'shutting down', start: null },
     { given: phase({ stopping: true }), on: down, ready: 'shutting down', start: null },
     { given: phase({ started: false }), on: [], ready: 'initializing', start: 'initializing' },
