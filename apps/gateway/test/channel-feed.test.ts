@@ -150,6 +150,23 @@ test('thousands that go in one step are all told as terminated, and of their app
   expect(subscriber.told.filter(([, of]) => of !== 'a/many')).toEqual([])
 })
 
+test('who asks for runners when others asked for decisions alone is told of those that come', () => {
+  const fleet = createFleet({}, { seed: 1 })
+  step(fleet, configured(1))
+  const [first] = fleet.runners.keys()
+  const topics = new Set<Topic>(['decisions'])
+  const subscriber = new Subscriber(fleet, topics)
+  const tell = (event: HealthEvent): void => subscriber.hear(event, step(fleet, event))
+  tell({ type: 'setup.failed', at: 0, runner: first!, incarnation: 1, detail: '' })
+  tell({ type: 'process.exited', at: 0, runner: first!, incarnation: 1, code: 0, signal: null })
+  const before = fleet.runners.size
+  topics.add('runners')
+  tell(configured(5))
+  const came = [...fleet.runners.keys()].slice(before)
+  expect(came.length).toBeGreaterThan(3)
+  expect(came.filter((id) => !subscriber.runners.has(id))).toEqual([])
+})
+
 test('runners are told of again when an option of their app that they show is another', () => {
   const fleet = createFleet({}, { seed: 1 })
   step(fleet, configured(2))

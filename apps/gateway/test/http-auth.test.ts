@@ -79,6 +79,7 @@ test.for([
   ['http://localhost:2', 'localhost:1', false],
   ['null', 'localhost:1', false],
   ['https://evil.example', 'localhost:1', false],
+  ['http://undefined', undefined, false],
 ] as const)('Origin %s at %s is our own: %s', ([origin, host, expected]) => {
   expect(isOwnOrigin(origin, host)).toBe(expected)
 })

@@ -64,3 +64,12 @@ test('lengths that callers choose do not pile up', () => {
   lanes.close()
   expect(clock.waiting).toBe(0)
 })
+
+test('however many lengths there are, who still waits is told', () => {
+  const clock = new ManualClock()
+  const lanes = createLanes(clock)
+  let fired = 0
+  for (let ms = 1; ms <= 600; ms++) lanes.wait(ms, () => fired++)
+  clock.advance(600)
+  expect(fired).toBe(600)
+})

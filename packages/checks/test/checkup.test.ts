@@ -180,6 +180,19 @@ describe('a check that hangs', () => {
     expect(signal?.aborted).toBe(true)
   })
 
+  test('is told by its signal that the service closes', async () => {
+    let signal: AbortSignal | undefined
+    const check = (context: { signal: AbortSignal }) => {
+      signal = context.signal
+      return never()
+    }
+    const checkup = make({ checks: { a: { check, timeoutSeconds: 5 } } })
+    void ask(checkup, 'a')
+    await vi.advanceTimersByTimeAsync(1)
+    checkup.close()
+    expect(signal?.aborted).toBe(true)
+  })
+
   test('is never started twice; whoever asks meanwhile is answered at once', async () => {
     const check = vi.fn<() => unknown>(never)
     const checkup = make({ checks: { a: { check, timeoutSeconds: 0.5 } } })

@@ -68,6 +68,14 @@ test('subscribes when it is open, and hands on what comes', async () => {
   expect(connection).toMatchObject({ state: 'open', seq: 7 })
 })
 
+test('a connection that fails before it opens, without a close, is tried again', async () => {
+  const { sockets, heard } = await stage()
+  sockets[0]!.emit('error')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(sockets.length).toBeGreaterThan(1)
+  expect(heard.slice(0, 3)).toEqual(['connecting', 'waiting', 'connecting'])
+})
+
 test('comes back after a loss and goes on after the last number', async () => {
   const { sockets } = await stage()
   sockets[0]!.emit('open')

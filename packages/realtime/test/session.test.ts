@@ -150,8 +150,9 @@ describe('one topic, many clients', () => {
     const [one, two] = [join(), join()]
     say(one, { type: 'subscribe', topics: ['gpu'] })
     say(two, { type: 'subscribe', topics: ['gpu'] })
-    say(two, { type: 'subscribe', topics: ['gpu'], apps: ['a/b'] })
+    say(two, { type: 'subscribe', topics: ['gpu'], apps: ['a/b', 'c/d'] })
     one.close()
+    say(two, { type: 'unsubscribe', topics: ['gpu'], apps: ['c/d'] })
     expect(book.followed(4)).toBe(true)
     say(two, { type: 'unsubscribe', topics: ['gpu'], apps: ['a/b'] })
     expect(book.followed(4)).toBe(false)
