@@ -186,6 +186,13 @@ test('a journal file that somebody deleted is replaced by a snapshot', async () 
   expect(await seqsOf(bench, 1)).toEqual([2])
 })
 
+test('close writes all that waits, however much it is', async () => {
+  const bench = make(1 << 30)
+  for (let seq = 1; seq <= 10_000; seq++) bench.journal.append(fact(seq))
+  await bench.journal.close()
+  expect(await seqsOf(bench)).toHaveLength(10_000)
+})
+
 test('close writes what waits, on a disk that came back too', async () => {
   const bench = make()
   bench.room = 0

@@ -1,5 +1,5 @@
 import type { Command } from '@health/core'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { OrderGate } from '../src/order-gate.ts'
 
 const order = (type: 'stop' | 'kill' | 'provision' | 'probe', n: number): Command =>
@@ -34,6 +34,17 @@ test('a probe never waits; what cannot be repeated waits for the disk, in order'
   syncs[1]!.resolve()
   await settled()
   expect(done).toEqual(['probe:2', 'provision:1', 'stop:3'])
+})
+
+test('an order that went on leaves no timeout behind', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { gate, syncs } = make()
+  gate.pass(order('stop', 1))
+  expect(vi.getTimerCount()).toBe(1)
+  syncs[0]!.resolve()
+  await settled()
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('what comes while the disk works shares the next sync', async () => {
