@@ -728,7 +728,8 @@ describe('lost devices and sources', () => {
     expect(world.sent).toEqual(['fault r0 lost', 'drain r0', 'drain r1'])
     expect(world.nodes.view('a')?.devices[0]?.state).toBe('lost')
     // What is lost is missing in the samples too.
-    for (let n = 0; n < 5; n++) world.sample('a', 2, { 'a-0': { uuid: 'a-1' } })
+    for (let n = 0; n < 5; n++)
+      world.tell({ type: 'gpu.sampled', node: 'a', devices: [{ uuid: 'a-1', index: 1 }] })
     expect(world.sent).toEqual(['fault r0 lost', 'drain r0', 'drain r1'])
     world.gone('r0')
     world.gone('r1')
