@@ -1,7 +1,7 @@
 // Keys, scopes, and the rules of a gateway without keys.
 import { describe, expect, test } from 'vitest'
 import { createGate, isLoopbackHost, isOwnOrigin } from '../src/auth.ts'
-import { preflight } from '../src/cors.ts'
+import { isCallPath, preflight } from '../src/cors.ts'
 
 describe('a gate', () => {
   const gate = createGate(() => ({
@@ -90,4 +90,19 @@ test.for([
   ['evil\r\nset-cookie: a', 'authorization, content-type, accept'],
 ] as const)('a preflight that asks for %j', ([asked, allowed]) => {
   expect(Object.fromEntries(preflight(asked))['access-control-allow-headers']).toBe(allowed)
+})
+
+test.for([
+  ['/run/a/b', true],
+  ['/queue/a/b/requests/1', true],
+  ['/rest/tokens/', true],
+  ['/proxy', true],
+  ['/proxy?x=1', true],
+  ['/proxyless', false],
+  ['/run', false],
+  ['/v1/runners', false],
+  ['/metrics', false],
+  ['/', false],
+] as const)('pages of other sites may call %s: %s', ([url, expected]) => {
+  expect(isCallPath(url)).toBe(expected)
 })

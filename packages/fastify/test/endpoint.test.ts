@@ -274,11 +274,23 @@ describe('what is refused at registration', () => {
       'HEALTH_POLICY_INVALID',
       'checks.a.failureThreshold',
     ],
+    [
+      'a threshold past any sense',
+      { checks: { a: { check: up, failureThreshold: 1_000_001 } } },
+      'HEALTH_POLICY_INVALID',
+      'checks.a.failureThreshold',
+    ],
     ['a name with a slash', { checks: { 'a/b': up } }, 'HEALTH_POLICY_INVALID', 'checks.a/b'],
     ['no function', { checks: { a: 5 as never } }, 'HEALTH_POLICY_INVALID', 'checks.a.check'],
     [
       'a status that is none',
       { statusCodes: { unhealthy: 99 } },
+      'HEALTH_POLICY_INVALID',
+      'statusCodes.unhealthy',
+    ],
+    [
+      'a status past the last one',
+      { statusCodes: { unhealthy: 600 } },
       'HEALTH_POLICY_INVALID',
       'statusCodes.unhealthy',
     ],

@@ -57,21 +57,27 @@ test('older ones come from the files, newer ones from memory, each once', async 
   await log.close()
 })
 
-test('the next one knows where the files end, drops a torn line, and writes only what is new', async () => {
-  const path = folder()
-  const one = make(path)
-  for (const seq of [1, 2]) one.append(decision(seq))
-  await one.close()
-  appendFileSync(join(path, 'decisions-00000001.jsonl'), '{"seq":3,"at"')
-  const two = make(path)
-  expect(two.onDisk).toBe(2)
-  // A replay tells them all again.
-  for (const seq of [1, 2, 3]) two.append(decision(seq))
-  await two.close()
-  const three = make(path)
-  expect(seqs(three.since(0, 10))).toEqual([1, 2, 3])
-  await three.close()
-})
+test.for([
+  ['in the middle', '{"seq":3,"at"'],
+  ['before its end', JSON.stringify(decision(3))],
+])(
+  'the next one knows where the files end, drops a line torn %s, and writes only what is new',
+  async ([, torn]) => {
+    const path = folder()
+    const one = make(path)
+    for (const seq of [1, 2]) one.append(decision(seq))
+    await one.close()
+    appendFileSync(join(path, 'decisions-00000001.jsonl'), torn!)
+    const two = make(path)
+    expect(two.onDisk).toBe(2)
+    // A replay tells them all again.
+    for (const seq of [1, 2, 3]) two.append(decision(seq))
+    await two.close()
+    const three = make(path)
+    expect(seqs(three.since(0, 10))).toEqual([1, 2, 3])
+    await three.close()
+  },
+)
 
 test('a disk that refuses costs the file, not the memory, and is said once', async () => {
   const errors: unknown[] = []

@@ -145,6 +145,8 @@ export function describeEnds(start: StartQueue): void {
     const queue = await start()
     await fill(queue, ...Array.from({ length: 1_203 }, (_, n) => `r${n}`))
     await queue.submit(sampleSubmission('other', { app: 'demo/other', submittedAt: 7 }))
+    const tried = await leaseOne(queue)
+    await queue.requeue('r0', tried.fence, sampleLine(1), sampleRecord(1), 0, null)
     const { fence } = await leaseOne(queue)
     expect(await queue.flush(APP, sampleAnswer(NOW, { status: 499, cause: 'flushed' }))).toBe(1_202)
     expect(queue.size(APP, NOW)).toEqual({ ready: 0, all: 0, oldest: null })
