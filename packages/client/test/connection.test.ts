@@ -71,9 +71,9 @@ test('subscribes when it is open, and hands on what comes', async () => {
 test('a connection that fails before it opens, without a close, is tried again', async () => {
   const { sockets, heard } = await stage()
   sockets[0]!.emit('error')
+  expect(heard).toEqual(['connecting', 'waiting'])
   await vi.advanceTimersByTimeAsync(60_000)
   expect(sockets.length).toBeGreaterThan(1)
-  expect(heard.slice(0, 3)).toEqual(['connecting', 'waiting', 'connecting'])
 })
 
 test('comes back after a loss and goes on after the last number', async () => {

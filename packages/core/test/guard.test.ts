@@ -101,6 +101,18 @@ test('out counts places lost for whatever reason', () => {
   expect([stage.word(3), reading(stage, 'out', 3)?.value]).toEqual(['held', 3])
 })
 
+test('a place stays out while its successors fail to start', () => {
+  const stage = ready(4, { policy: fast })
+  stage.end('server_error')
+  stage.exit()
+  stage.begin(5)
+  stage.tell({ type: 'setup.failed', ...stage.life(5), detail: 'no model' })
+  stage.exit(5)
+  expect([stage.word(5), app(stage).outs]).toEqual(['gone', 1])
+  condemn(stage, 2)
+  expect([stage.word(2), reading(stage, 'out', 2)?.value]).toEqual(['held', 2])
+})
+
 test('a held runner that recovers is ready again, and leaves the row of the held', () => {
   const stage = ready(2, { policy: { ...fast, capMin: 0, capPercent: 0 } })
   condemn(stage, 1)
@@ -408,6 +420,8 @@ test('in panic the turn of a runner that drains goes to the next one', () => {
     'held+draining',
     false,
   ])
+  // What was to succeed it is given back.
+  expect(stage.word(7)).toBe('stopping')
   const healed = stage.run(5, () => {
     for (let n = 7; n <= stage.started; n++) {
       if (stage.word(n) === 'provisioning') stage.begin(n)

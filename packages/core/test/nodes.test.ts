@@ -982,6 +982,13 @@ describe('orders of people', () => {
     expect(world.state('a')).toBe('validating')
   })
 
+  test('one that is expected is lost when another is there in its place', () => {
+    const world = new World()
+    world.node('a', 2)
+    world.run(4 * EVERY, 'a', 2, { 'a-1': { uuid: 'a-9' } })
+    expect(world.decisions[0]).toMatchObject({ rule: 'lost', to: 'cordoned' })
+  })
+
   test('a card that was replaced or taken out is not waited for', () => {
     const world = new World()
     world.at = EVERY

@@ -84,6 +84,14 @@ test('a start that was not made yet has no start time, adopted servers included'
   expect(view(stage.fleet, stage.id())?.startedAt).toBe(3_000)
 })
 
+test('the next life of an adopted server is what it is since it began, not since the last one did', () => {
+  const stage = ready(1, { urls: ['http://127.0.0.1:9001'] })
+  stage.at += 7_000
+  stage.exit()
+  stage.at += 1
+  expect(view(stage.fleet, stage.id())).toMatchObject({ incarnation: 2, since: stage.at - 1 })
+})
+
 test('runners that are gone stay listed a day, at most a thousand per app', () => {
   const stage = ready(1)
   const first = stage.id()

@@ -20,9 +20,12 @@ test.for(['node', 'a b', 'a) Z 1 (b', '((', 'x\n) S'])(
   },
 )
 
-test.for(['', '42', '42 (x', '42 (x) S 1'])('%j is no process', (text) => {
-  expect(parseStat(text, 'boot')).toBe(null)
-})
+test.for(['', '42', '42 (x', '42 (x) S 1', `42 x${' S 1'.repeat(20)}`])(
+  '%j is no process',
+  (text) => {
+    expect(parseStat(text, 'boot')).toBe(null)
+  },
+)
 
 test.for([
   ['S', '987654-boot', true],
