@@ -168,6 +168,11 @@ describe('what a complete configuration holds', () => {
 })
 
 describe('the environment', () => {
+  test('an empty key in the environment is none', () => {
+    const { auth } = resolved({}, {}, { HEALTH_KEY: '', HEALTH_ADMIN_KEY: 'boss' })
+    expect([auth.keys, auth.adminKeys]).toEqual([[], ['boss']])
+  })
+
   test('env:NAME is replaced; what is not set is absent, with a warning', () => {
     const config = resolved(
       {
@@ -224,6 +229,14 @@ describe('one clear line for each mistake', () => {
       [],
       'the configuration',
       'the configuration is []; allowed is an object of names and values.',
+    ],
+    ['a folder that is no text', { dataDir: 5 }, 'dataDir', 'dataDir is 5; allowed is a text.'],
+    ['a folder without a name', { dataDir: '' }, 'dataDir', 'dataDir is ""; allowed is a text.'],
+    [
+      'a command without a program',
+      { gpu: { resetCommand: [] } },
+      'gpu.resetCommand',
+      'gpu.resetCommand is not a command',
     ],
     [
       'an unknown section',

@@ -88,6 +88,7 @@ test.for([
   ['authorization, x-fal-y', 'authorization, x-fal-y'],
   [undefined, 'authorization, content-type, accept'],
   ['evil\r\nset-cookie: a', 'authorization, content-type, accept'],
+  ['a'.repeat(4097), 'authorization, content-type, accept'],
 ] as const)('a preflight that asks for %j', ([asked, allowed]) => {
   expect(Object.fromEntries(preflight(asked))['access-control-allow-headers']).toBe(allowed)
 })

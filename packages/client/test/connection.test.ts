@@ -242,8 +242,8 @@ describe('with a key', () => {
     expect(heard.slice(-2)).toEqual(['refused', 'problem refused'])
   })
 
-  test('a key that will not do ends it', async () => {
-    answer(401, { message: 'invalid key credentials' })
+  test.for([401, 403])('a key that will not do ends it: %i', async (status) => {
+    answer(status, { message: 'invalid key credentials' })
     const { sockets, heard } = await stage({ key: 'bad' })
     expect(heard).toEqual(['connecting', 'refused', 'problem refused'])
     expect(sockets).toEqual([])
