@@ -62,7 +62,14 @@ export function channelRoutes(
   tokenRoutes(app, gateway, tokens)
 
   // Its own doorman: a browser cannot send a key with these, only a token in the address.
-  const page = { config: { access: 'page' } } as const
+  const page = {
+    config: { access: 'page' },
+    // With keys the doorman lets every page in: what brings an upgrade here is a page that the door turned away.
+    onRequest: async ({ raw }: FastifyRequest) => {
+      if (takesUpgrade(raw) && !door.origin(raw))
+        refuse(403, 'forbidden', 'This page is of another origin.')
+    },
+  } as const
   app.get(doors[0], page, (request, reply) => {
     const reader = admit(gateway, tokens, request)
     if (!(request.headers.accept ?? '').toLowerCase().includes('text/event-stream'))

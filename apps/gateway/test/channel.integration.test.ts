@@ -205,17 +205,8 @@ describe('an open gateway', () => {
     ['a page with no origin to speak of', { origin: 'null' }],
     ['a name that was bound to this machine', { headers: { host: 'evil.example:80' } }],
   ] as const)('403 at the handshake: %s', async ([, options]) => {
-    for (const path of ['/v1/realtime', '/v1/inspect']) {
-      const client = new Client(gateway.url, path, options)
-      const [, response] = (await once(client.socket, 'unexpected-response')) as [
-        unknown,
-        IncomingMessage,
-      ]
-      expect(response.statusCode).toBe(403)
-      expect(response.headers['x-fal-request-id']).toMatch(/^[0-9a-f-]{36}$/)
-      expect(response.headers['x-fal-error-type']).toBe('forbidden')
-      response.destroy()
-    }
+    for (const path of ['/v1/realtime', '/v1/inspect'])
+      expect(await refusal(gateway.url, path, options)).toEqual(refused)
   })
 
   interface Call {
@@ -258,6 +249,19 @@ describe('an open gateway', () => {
   })
 })
 
+/** How a page is turned away at the handshake: with the answer that every refusal is. */
+async function refusal(url: string, path: string, options: ClientOptions) {
+  const client = new Client(url, path, options)
+  const [, response] = (await once(client.socket, 'unexpected-response')) as [
+    unknown,
+    IncomingMessage,
+  ]
+  response.destroy()
+  const { statusCode: status, headers } = response
+  return { status, id: headers['x-fal-request-id'], type: headers['x-fal-error-type'] }
+}
+const refused = { status: 403, id: expect.stringMatching(/^[0-9a-f-]{36}$/), type: 'forbidden' }
+
 describe('a gateway with keys', () => {
   let gateway: RunningGateway
   beforeAll(async () => {
@@ -296,6 +300,17 @@ describe('a gateway with keys', () => {
   ] as const)('%s', async ([, authorization, expected]) => {
     const headers = authorization === undefined ? {} : { authorization }
     expect(await enter('/v1/realtime', { headers })).toBe(expected)
+  })
+
+  test.for([
+    ['without a key', undefined],
+    ['with a key', 'Key read-key'],
+  ] as const)('a foreign page is refused at the handshake %s', async ([, authorization]) => {
+    const headers = authorization === undefined ? {} : { authorization }
+    for (const path of ['/v1/realtime', '/v1/inspect'])
+      expect(await refusal(gateway.url, path, { headers, origin: 'http://evil.example' })).toEqual(
+        refused,
+      )
   })
 
   test('a token of a read key opens it, another does not', async () => {
