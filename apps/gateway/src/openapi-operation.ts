@@ -303,6 +303,12 @@ export const operations: Readonly<Record<string, Operation>> = {
     gives: 'Health',
     errors: [401, 403],
   },
+  'GET /healthz/detailed': {
+    says: 'Every check with its numbers; needs a read or admin key.',
+    answers: 200,
+    gives: 'Health',
+    errors: [401, 403],
+  },
   'GET /health/groups/{group}': health('The checks of one group.', [404, 503]),
   'GET /health/checks/{check}': health('One check.', [404, 503]),
 }

@@ -609,6 +609,7 @@ describe('with keys', () => {
     { path: '/live', none: 200, call: 200, read: 200, admin: 200 },
     { path: '/healthz', none: 200, call: 200, read: 200, admin: 200 },
     { path: '/health/detailed', none: 401, call: 403, read: 200, admin: 200 },
+    { path: '/healthz/detailed', none: 401, call: 403, read: 200, admin: 200 },
     { path: '/metrics', none: 401, call: 200, read: 200, admin: 200 },
     { path: '/run/test/echo', none: 401, call: 200, read: 200, admin: 200 },
     { path: '/queue/test/echo', method: 'POST', none: 401, call: 200, read: 200, admin: 200 },

@@ -109,7 +109,11 @@ export class Endpoints<Request = unknown> {
       ['/health', health],
       ['/health/detailed', (asked) => this.#detailed(asked)],
     ]
-    for (const [path, route] of routes.slice(0, 4)) routes.push([`${path}z`, route])
+    routes.push(
+      ...routes.map(
+        ([path, route]) => [path.replace(/^\/\w+/, '$&z'), route] as (typeof routes)[0],
+      ),
+    )
     if (options.metricsPath !== undefined)
       routes.push([readPath(options.metricsPath, 'metricsPath'), () => this.#metrics()])
     this.#routes = new Map(routes.map(([path, route]) => [prefix + path, route]))
