@@ -102,7 +102,11 @@ describe('reading', () => {
     expect([second.body.runners.length, second.body.next]).toEqual([1, null])
     expect(second.body.runners[0]!.id).not.toBe(first.body.runners[0]!.id)
     expect((await ask('/v1/runners?state=terminated,killing')).body.runners).toEqual([])
-    expect((await ask('/v1/runners?state=idle%2Bdraining, busy%2Bpaused')).body.runners).toEqual([])
+    for (const words of ['idle%2Bdraining, busy%2Bpaused', 'idle+draining,busy+paused'])
+      expect(await ask(`/v1/runners?state=${words}`)).toMatchObject({
+        status: 200,
+        body: { runners: [] },
+      })
   })
 
   test.for([
@@ -236,6 +240,19 @@ describe('orders', () => {
       body: { path: 'gently' },
     })
   })
+
+  test.for([
+    ['', { capPercent: 101 }, 'capPercent'],
+    ['', { dryRun: ['nope'] }, 'dryRun'],
+    ['?app=test/echo', { dryRun: ['outcome.server_error'] }, 'dryRun'],
+  ] as const)(
+    'a change of the policy%s that is refused names its field: %j',
+    async ([of, change, path]) => {
+      const refused = await ask(`/v1/policy${of}`, 'PUT', change)
+      expect(refused).toMatchObject({ status: 422, body: { path } })
+      expect(refused.body['detail']).toMatch(new RegExp(`^${path} is `))
+    },
+  )
 
   test('the policy is merged, null takes a name back, an app may have its own', async () => {
     const put = await ask('/v1/policy', 'PUT', { capPercent: 33, poisonThreshold: 5 })

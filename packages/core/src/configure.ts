@@ -64,6 +64,8 @@ export function prepare(
   const global =
     event.app === null ? merged(fleet.globalOverrides, event.change) : fleet.globalOverrides
   resolveNodes(fleet, global)
+  // Also where there is no app to refuse it for.
+  if (event.app === null) resolve(fleet.globalPolicy, {}, {}, {}, global, '')
   return [...fleet.apps.values()]
     .filter((app) => event.app === null || app.id === event.app)
     .map(
@@ -76,6 +78,8 @@ export function prepare(
             app.configured,
             event.app === null ? app.overrides : merged(app.overrides, event.change),
             global,
+            // What is named is a field of the change, not one of a file.
+            '',
           ),
         ] as const,
     )
@@ -115,6 +119,7 @@ function resolve(
   configured: PolicyOptions,
   own: Readonly<Record<string, unknown>>,
   global: Readonly<Record<string, unknown>>,
+  tunablesAt?: string,
 ): Policy {
   return resolvePolicy(
     options,
@@ -125,6 +130,8 @@ function resolve(
       ...own,
     } as PolicyOptions,
     nodeOptions,
+    '',
+    tunablesAt,
   )
 }
 

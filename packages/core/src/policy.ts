@@ -112,10 +112,11 @@ export function resolvePolicy(
   policy: PolicyOptions,
   extra: Readonly<Record<string, OptionSpec>> = {},
   path = '',
+  tunablesAt = path === '' ? 'policy' : `${path}.policy`,
 ): Policy {
   const under = (name: string): string => (path === '' ? name : `${path}.${name}`)
   checkOptions(path, appOptions, options as Record<string, unknown>)
-  checkOptions(under('policy'), { ...tunables, ...extra }, policy)
+  checkOptions(tunablesAt, { ...tunables, ...extra }, policy)
   if (options.healthCheck !== undefined) checkHealthCheck(under('healthCheck'), options.healthCheck)
   const retry: Record<string, number> = {}
   for (const [condition, budget] of Object.entries(options.retryConfig ?? {})) {
@@ -146,11 +147,12 @@ export function resolvePolicy(
     else tuned[name] = chosen
   }
   const t = tuned as unknown as Tunables
+  const dryRun = tunablesAt === '' ? 'dryRun' : `${tunablesAt}.dryRun`
   for (const rule of t.dryRun) {
     if (!judging.has(rule))
-      refuse(under('policy.dryRun'), rule, `a rule; the nearest is ${nearest(rule, [...judging])}`)
+      refuse(dryRun, rule, `a rule; the nearest is ${nearest(rule, [...judging])}`)
     if (immediateRules.includes(rule) && !t.allowUnsafe)
-      refuse(under('policy.dryRun'), rule, 'no immediate rule unless allowUnsafe is true')
+      refuse(dryRun, rule, 'no immediate rule unless allowUnsafe is true')
   }
   const min = value<number>('minConcurrency')
   if (min > value<number>('maxConcurrency'))

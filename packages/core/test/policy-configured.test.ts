@@ -48,3 +48,13 @@ test.for([
   ).toThrow(said)
   expect(JSON.stringify(snapshot(fleet))).toBe(before)
 })
+
+test.for([
+  ['an unknown rule', { dryRun: ['nope'] }],
+  ['a rule that acts at once', { dryRun: ['outcome.server_error'] }],
+] as const)('a change to %s is refused at its own field, apps or none', ([, change]) => {
+  for (const fleet of [fleetOf({}), createFleet({}, { seed: 1 })])
+    expect(() =>
+      step(fleet, { type: 'policy.changed', at: 1, app: null, change, by: 'me' }),
+    ).toThrow(expect.objectContaining({ code: 'HEALTH_POLICY_INVALID', path: 'dryRun' }) as Error)
+})
