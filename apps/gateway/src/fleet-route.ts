@@ -266,7 +266,8 @@ class Query {
   words(name: string, known: readonly string[]): readonly string[] | null {
     const words = this.text(name)
       ?.split(',')
-      .map((word) => word.trim())
+      // A plus in an address is read as a space, and no word has one: `idle+draining` as people write it.
+      .map((word) => word.trim().replaceAll(' ', '+'))
     const wrong = words?.find((word) => !known.includes(word))?.slice(0, MAX_WORD)
     if (wrong !== undefined)
       return refuse(
