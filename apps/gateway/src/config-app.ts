@@ -19,6 +19,7 @@ import {
 import type { AppConfig } from './config.ts'
 import { convertFields, invalid, knownName, objectAt } from './config-field.ts'
 import { policyFields } from './config-table.ts'
+import { parseTarget } from './target.ts'
 
 /** `owner/alias`, as callers write it in a path. */
 export const appName: RegExp = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
@@ -71,6 +72,9 @@ function readApp(
       id,
       'owner/alias, each of letters, digits, "-", "_" and "." and at most 64 long',
     )
+  // `workflows` and `comfy` come before an owner in an address: no call would ever mean this app.
+  if (parseTarget(id) === null)
+    invalid('apps', id, 'an owner that is not a namespace of the protocol (workflows, comfy)')
   const given = objectAt(path, raw)
   for (const name of Object.keys(given))
     knownName(path, name, [...Object.keys(appOptions), ...hostNames])

@@ -323,6 +323,12 @@ describe('one clear line for each mistake', () => {
       'apps is "echo"; allowed is owner/alias',
     ],
     [
+      'an app that no call can name',
+      { apps: { 'workflows/echo': app } },
+      'apps',
+      'apps is "workflows/echo"; allowed is an owner that is not a namespace',
+    ],
+    [
       'an app that is a text',
       { apps: { 'a/b': 'x' } },
       'apps.a/b',
