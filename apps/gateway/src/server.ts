@@ -2,7 +2,7 @@
  * The gateway's HTTP server: puts the routes on Fastify, bounds what a client may cost, and ends in order. Which adapters stand
  * behind it is decided elsewhere (`compose.ts`).
  */
-import type { ServerResponse } from 'node:http'
+import { METHODS, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
@@ -195,6 +195,10 @@ export async function createServer(deps: ServerDeps): Promise<Server> {
       answerRaw(reply.raw, request.id, refusalOf(error), [])
     },
   })
+  // `ANY` is what the parser takes; the router knows ten of them. CONNECT asks for no path.
+  for (const method of METHODS)
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method))
+      app.addHttpMethod(method, { hasBody: true })
   // Counted by us, and refused by name.
   app.server.maxHeadersCount = 0
   const [routed] = app.server.listeners('request')

@@ -68,6 +68,20 @@ describe('a direct call', () => {
     expect(await response.json()).toMatchObject({ method })
   })
 
+  test.for([
+    ['PROPFIND', ''],
+    ['REPORT', 'what is asked'],
+    ['LOCK', 'held'],
+  ] as const)('%s passes, as any method does: %j', async ([method, body]) => {
+    const headers = body === '' ? {} : { 'content-type': 'text/xml' }
+    const response = await fetch(`${gateway.url}/run/test/echo/m`, {
+      method,
+      headers,
+      ...(body !== '' && { body }),
+    })
+    expect(await response.json()).toMatchObject({ method, body })
+  })
+
   test('HEAD passes, without a body', async () => {
     const response = await fetch(`${gateway.url}/run/test/echo/m`, { method: 'HEAD' })
     expect([response.status, await response.text()]).toEqual([200, ''])
