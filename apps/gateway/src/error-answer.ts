@@ -120,7 +120,14 @@ export function refusalOf(error: unknown): Refusal {
         errorType: 'bad_request',
         detail: 'The caller left before its body came.',
       }
+    // Of any route: a call may send what it likes, if it says what.
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return {
+        status: 415,
+        errorType: 'unsupported_media_type',
+        detail: 'Content-Type must be a media type, such as application/json.',
+      }
+    case 'HEALTH_BODY_NOT_JSON':
       return {
         status: 415,
         errorType: 'unsupported_media_type',

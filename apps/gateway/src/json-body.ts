@@ -12,7 +12,7 @@ export function readsJson(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
     if (text === '') return done(null, {})
     if (!isJson(request.headers['content-type']))
-      return done(Object.assign(new Error('not JSON'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE' }))
+      return done(Object.assign(new Error('not JSON'), { code: 'HEALTH_BODY_NOT_JSON' }))
     try {
       done(null, JSON.parse(String(text)))
     } catch {

@@ -99,6 +99,15 @@ describe.for([
   })
 })
 
+test.for(['run', 'queue'])('what is no media type is not told to be JSON: %s', async (door) => {
+  const head = `POST /${door}/test/echo HTTP/1.1\nhost: x\ncontent-type: json\ncontent-length: 1`
+  const answer = await say(open, head, 'x')
+  expect(status(answer)).toBe(415)
+  expect(json(answer)).toMatchObject({
+    detail: 'Content-Type must be a media type, such as application/json.',
+  })
+})
+
 test('a key is asked for, goes no further, and a wrong one gets 401', async () => {
   const head = 'GET /run/test/echo HTTP/1.1\nhost: x'
   expect(status(await say(keyed, head))).toBe(401)
