@@ -54,6 +54,13 @@ export function errorBody(refusal: Refusal): Record<string, unknown> {
   }
 }
 
+/** A direct call of an app that a configuration error stopped. */
+export const unserved = (app: string, why: string): Refusal => ({
+  status: 503,
+  errorType: 'runner_scheduling_failure',
+  detail: `No runner of ${app} can start: ${why}`,
+})
+
 /** What a body past `limits.bodyBytes` gets. */
 export const bodyTooLarge: Refusal = {
   status: 413,

@@ -9,11 +9,12 @@ import {
   NO_RUNNER,
   place,
   turn,
+  whyUnserved,
   type Fleet,
   type Lease,
   type RunnerHandle,
 } from '@health/core'
-import type { Refusal } from './error-answer.ts'
+import { type Refusal, unserved } from './error-answer.ts'
 
 /** A direct call that wants a slot. */
 export interface Waiter {
@@ -137,6 +138,9 @@ export class Line {
   pump(): void {
     // The core hears of the demand first: how many runners may take work depends on it.
     this.#gauge()
+    // The start that the first of them asked for may be the one that showed it.
+    const broken = this.#waiting.size === 0 ? null : whyUnserved(this.#fleet, this.app)
+    if (broken !== null) this.refuseAll(unserved(this.app, broken))
     while (this.#holds === 0) {
       const open = free(this.#fleet, this.app)
       // What is leased had its turn when it was asked for.

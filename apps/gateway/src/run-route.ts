@@ -5,7 +5,7 @@
 import { whyUnserved } from '@health/core'
 import type { FastifyInstance } from 'fastify'
 import { DirectCall } from './direct-call.ts'
-import { bodyTooLarge, refuse, Refused } from './error-answer.ts'
+import { bodyTooLarge, refuse, Refused, unserved } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { later } from './later.ts'
 import { startLimit } from './submission.ts'
@@ -37,8 +37,7 @@ export function runRoutes(app: FastifyInstance, gateway: Gateway): void {
           headers: { 'retry-after': '1', connection: 'close' },
         })
       const broken = whyUnserved(gateway.fleet, target.app)
-      if (broken !== null)
-        refuse(503, 'runner_scheduling_failure', `No runner of ${target.app} can start: ${broken}`)
+      if (broken !== null) throw new Refused(unserved(target.app, broken))
       if (Number(request.headers['content-length'] ?? 0) > gateway.config().limits.bodyBytes)
         throw new Refused(bodyTooLarge)
       const startLimitMs = startLimit(request.headers)

@@ -57,6 +57,7 @@ describe('without keys', () => {
         'test/echo': app(),
         'test/none': app({ minConcurrency: 0, maxConcurrency: 0 }),
         'test/broken': app({ command: ['/nowhere/at/all'] }),
+        'test/lazy': app({ command: ['/nowhere/at/all'], minConcurrency: 0 }),
       },
     })
   })
@@ -371,6 +372,17 @@ describe('without keys', () => {
   test.for(rows)('$what: $status $type', async (row) => {
     await expectRefusal(gateway.url, row)
     expect(gateway.supervisor.stats.journalFailing).toBe(false)
+  })
+
+  test('a call that waits for the start which shows a configuration error is answered at once', async () => {
+    const started = Date.now()
+    await expectRefusal(gateway.url, {
+      what: '',
+      path: '/run/test/lazy',
+      status: 503,
+      type: 'runner_scheduling_failure',
+    })
+    expect(Date.now() - started).toBeLessThan(4000)
   })
 
   test('an app whose command does not exist says so at once, and the others run', async () => {
