@@ -73,6 +73,14 @@ test.for([
   expect(view(stage.fleet, stage.id())).toMatchObject(expected)
 })
 
+test('a start that was never made has no start time after its end either', () => {
+  const stage = new Stage({ options: { minConcurrency: 1 } })
+  const refused = { why: 'no_capacity', detail: 'full' } as const
+  stage.tell({ type: 'provision.refused', ...stage.life(1), ...refused })
+  stage.tell({ type: 'app.removed', app: APP })
+  expect(view(stage.fleet, stage.id())).toMatchObject({ substate: 'gone', startedAt: null })
+})
+
 test('a start that was not made yet has no start time, adopted servers included', () => {
   const stage = new Stage({ urls: ['http://127.0.0.1:9001'] })
   expect(view(stage.fleet, stage.id())).toMatchObject({
