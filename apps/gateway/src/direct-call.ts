@@ -223,13 +223,8 @@ export class DirectCall implements Waiter, Sink {
       else this.#answer(end.instead)
     }
     if (this.#body !== null && !this.#request.complete) this.#dropRest()
-    const { clock, metrics, calls } = this.#gateway
-    metrics.request(
-      this.#line.app,
-      this.#head.mode,
-      end.outcome === 'client_left' ? 499 : status,
-      clock.now() - this.#submitted,
-    )
+    const { clock, calls } = this.#gateway
+    this.#count(end.outcome === 'client_left' ? 499 : status)
     if (!end.crossed) return
     const at = clock.wall()
     calls.add({
@@ -331,6 +326,11 @@ export class DirectCall implements Waiter, Sink {
     )
   }
 
+  #count(status: number): void {
+    const { clock, metrics } = this.#gateway
+    metrics.request(this.#line.app, this.#head.mode, status, clock.now() - this.#submitted)
+  }
+
   #answer(refusal: Refusal): void {
     if (!this.#response.headersSent && !this.#response.destroyed)
       answerRaw(this.#response, this.#head.id, refusal, this.#cors)
@@ -338,6 +338,9 @@ export class DirectCall implements Waiter, Sink {
 
   #closed(): void {
     this.#waiting?.cancel()
+    // What reached no runner is not settled, and its caller was told something all the same.
+    if (this.#attempt === null)
+      this.#count(this.#response.headersSent ? this.#response.statusCode : 499)
     if (this.#response.writableFinished) return
     this.#stall?.cancel()
     this.#line.leave(this)

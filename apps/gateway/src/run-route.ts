@@ -5,13 +5,19 @@
 import { whyUnserved } from '@health/core'
 import type { FastifyInstance } from 'fastify'
 import { DirectCall } from './direct-call.ts'
-import { bodyTooLarge, refuse, Refused, unserved } from './error-answer.ts'
+import { bodyTooLarge, refuse, Refused, type Refusal, unserved } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
 import { later } from './later.ts'
 import { startLimit } from './submission.ts'
 import { isStream, parseTarget } from './target.ts'
 
 const PREFIX = '/run/'.length
+const shuttingDown: Refusal = {
+  status: 503,
+  errorType: 'runner_scheduling_failure',
+  detail: 'The gateway is shutting down.',
+  headers: { 'retry-after': '1', connection: 'close' },
+}
 
 /** Adds the routes of direct calls. */
 export function runRoutes(app: FastifyInstance, gateway: Gateway): void {
@@ -32,19 +38,21 @@ export function runRoutes(app: FastifyInstance, gateway: Gateway): void {
         )
       }
       if (raw.headers.upgrade?.toLowerCase() === 'websocket') later('The realtime relay')
-      if (gateway.closing())
-        refuse(503, 'runner_scheduling_failure', 'The gateway is shutting down.', {
-          headers: { 'retry-after': '1', connection: 'close' },
-        })
+      const mode = isStream(target.path) ? 'stream' : 'run'
+      const refused = (refusal: Refusal): never => {
+        gateway.metrics.request(target.app, mode, refusal.status, 0)
+        throw new Refused(refusal)
+      }
+      if (gateway.closing()) refused(shuttingDown)
       const broken = whyUnserved(gateway.fleet, target.app)
-      if (broken !== null) throw new Refused(unserved(target.app, broken))
+      if (broken !== null) refused(unserved(target.app, broken))
       if (Number(request.headers['content-length'] ?? 0) > gateway.config().limits.bodyBytes)
         throw new Refused(bodyTooLarge)
       const startLimitMs = startLimit(request.headers)
       const call = new DirectCall(gateway, line, raw, reply.raw, {
         id: request.id,
         path: target.path,
-        mode: isStream(target.path) ? 'stream' : 'run',
+        mode,
         owner: request.caller?.owner ?? '',
         ours: request.caller !== null && !gateway.gate.isOpen,
         startLimitMs,

@@ -28,6 +28,7 @@ beforeAll(async () => {
         minConcurrency: 1,
         directWaitSeconds: 0.2,
       }),
+      'test/none': app({ command: ['/no/such/program'], minConcurrency: 1 }),
       'test/brief': app({ env: { KEEP_ALIVE_MS: '1000' }, minConcurrency: 1, maxConcurrency: 1 }),
     },
   })
@@ -280,6 +281,49 @@ describe('a call without a free runner', () => {
       504,
       'user',
     ])
+  })
+})
+
+describe('a call that no runner gets counts with what its caller heard', () => {
+  const rows: readonly {
+    readonly what: string
+    readonly app: string
+    readonly status: number
+    readonly headers?: Record<string, string>
+  }[] = [
+    { what: 'none became ready', app: 'test/silent', status: 504 },
+    {
+      what: 'the caller set a shorter time',
+      app: 'test/silent',
+      status: 504,
+      headers: { 'x-fal-request-timeout': '0.15' },
+    },
+    { what: 'none can start', app: 'test/none', status: 503 },
+    { what: 'the caller left', app: 'test/silent', status: 499 },
+  ]
+  const counted = async ({ app, status }: (typeof rows)[number]): Promise<number> => {
+    const series = `health_requests_total{app="${app}",mode="run",status="${status}"} `
+    const page = await (await fetch(`${gateway.url}/metrics`)).text()
+    const line = page.split('\n').find((each) => each.startsWith(series))
+    return Number(line?.slice(series.length) ?? 0)
+  }
+  test.for(rows)('$what: $status', async (row) => {
+    await gateway.until(() =>
+      gateway.supervisor.fleet.apps.get('test/none')?.broken == null ? null : true,
+    )
+    const before = await counted(row)
+    const { app, status, headers } = row
+    const leave = new AbortController()
+    const call = fetch(`${gateway.url}/run/${app}`, {
+      signal: leave.signal,
+      ...(headers !== undefined && { headers }),
+    }).catch(() => null)
+    if (status === 499) {
+      await gateway.until(() => (waitingOf(app) === 1 ? true : null))
+      leave.abort()
+    }
+    expect((await call)?.status ?? 499).toBe(status)
+    await expect.poll(() => counted(row)).toBe(before + 1)
   })
 })
 
