@@ -1,6 +1,6 @@
 /**
  * The queue and the memory of direct calls as they are, and a word after each change to whoever listens. With nobody listening it costs
- * one look; it changes nothing and delays nothing.
+ * one look when the change is made; it changes nothing and delays nothing.
  */
 import type {
   AttemptLine,
@@ -105,10 +105,12 @@ class WatchedQueue implements Queue {
   }
 
   flush(app: string, final: FinalAnswer, each?: Parameters<Queue['flush']>[2]): Promise<number> {
-    const waiting = !this.#wanted()
-      ? []
-      : (this.#queue.open?.(FLUSHED, app) ?? []).map(({ id }) => id)
-    return this.#after(this.#queue.flush(app, final, each), () => waiting)
+    const ended: string[] = []
+    const hear: typeof each = (one) => {
+      if (ended.length < FLUSHED) ended.push(one.id)
+      each?.(one)
+    }
+    return this.#after(this.#queue.flush(app, final, hear), () => ended)
   }
 
   revive(id: string): ReturnType<Queue['revive']> {
@@ -163,18 +165,13 @@ class WatchedQueue implements Queue {
     return this.#queue.close()
   }
 
-  #wanted(): boolean {
-    for (const listener of this.#listeners) if (listener.wants()) return true
-    return false
-  }
-
-  /** The same promise; what it changed is told when it is kept. A refusal is its caller's to hear. */
+  /** The same promise; what it changed is told when it is kept, to who wants it then. A refusal is its caller's to hear. */
   #after<T>(work: Promise<T>, changed: (value: T) => readonly string[]): Promise<T> {
-    if (!this.#wanted()) return work
     work.then(
       (value) => {
-        for (const id of changed(value))
-          for (const listener of this.#listeners) if (listener.wants()) listener.queued(id)
+        // Not before: who comes while this is on its way gets a snapshot without it.
+        for (const listener of this.#listeners)
+          if (listener.wants()) for (const id of changed(value)) listener.queued(id)
       },
       () => {},
     )
