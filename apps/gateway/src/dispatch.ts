@@ -86,21 +86,28 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     idle()
   }
 
+  /** Cancelled while they were between the queue and us, so that there was nobody to ask: it acts when they arrive. */
+  const unwanted = new Set<string>()
+  const arrived = (id: string): void => {
+    if (unwanted.delete(id)) void cancel(id)
+  }
+  const writes = (id: string, work: Promise<void>): void => void work.then(() => arrived(id))
+
   const ended = (attempt: QueueAttempt, end: Settlement): void => {
     const { lease } = attempt
     const { id, app, submittedAt } = lease.request
     const leased: Leased = { id, app, fence: lease.fence, submittedAt }
     if (held.get(id)?.lease === lease) held.delete(id)
     lookIdle()
-    if (attempt.handedBack) return void book.release(leased)
+    if (attempt.handedBack) return writes(id, book.release(leased))
     const line = attempt.line(end)
     const mine = end.commands.find((command) => isDisposition(command) && command.request === id)
-    if (mine?.type === 'requeue') void book.requeue(leased, line, mine)
+    if (mine?.type === 'requeue') writes(id, book.requeue(leased, line, mine))
     else if (mine?.type === 'reject') {
       const { runner } = attempt.attempt
       const final = ownAnswer(refusalOf(mine, end), clock.wall(), mine.cause, runner.id)
-      void book.complete(leased, line, final)
-    } else void book.complete(leased, line, attempt.answer(end))
+      writes(id, book.complete(leased, line, final))
+    } else writes(id, book.complete(leased, line, attempt.answer(end)))
     perform(end.commands.filter((command) => command !== mine))
   }
 
@@ -119,7 +126,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
           const lapse = reaper.lapse(command.request)
           const entry = queue.entry(command.request)
           if (lapse === null || entry === null) break
-          void book.requeue({ ...entry, fence: lapse.fence }, lapse.line, command)
+          writes(entry.id, book.requeue({ ...entry, fence: lapse.fence }, lapse.line, command))
           break
         }
         case 'reject':
@@ -173,8 +180,11 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
 
   /** Takes a leased request without a slot out of everything. */
   const handBack = (lease: Lease): Promise<void> => {
-    held.delete(lease.request.id)
-    return book.release({ id: lease.request.id, fence: lease.fence })
+    const { id } = lease.request
+    held.delete(id)
+    const work = book.release({ id, fence: lease.fence })
+    writes(id, work)
+    return work
   }
   const handBackOf = (line: Line | null): void => {
     for (const lease of line?.withdrawAll() ?? []) void handBack(lease)
@@ -192,6 +202,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     line?.offer(leases, asked)
     if (gateway.closing()) handBackWaiting()
     else if (gateway.lines.of(app) === null) handBackOf(line)
+    for (const { request } of leases) arrived(request.id)
     reaper.schedule()
   }
 
@@ -202,6 +213,27 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     supervisor.tell({ type: 'request.cancelled', app: entry.app, request: id, cause: 'caller' })
     gateway.lines.of(entry.app)?.pump()
     return true
+  }
+
+  const cancel: Dispatcher['cancel'] = async (id) => {
+    // Each round sees one more change that was on its way; three are more than a request can have at once.
+    for (let round = 0; round < 3; round++) {
+      const entry = queue.entry(id)
+      if (entry === null) return 'unknown'
+      if (entry.status === 'COMPLETED') return 'completed'
+      const waiting = gateway.lines.known(entry.app)?.withdraw(id) ?? null
+      if (waiting !== null) await handBack(waiting)
+      const attempt = held.get(id)?.attempt ?? null
+      if (attempt !== null) {
+        cancelRunning(attempt)
+        return 'asked'
+      }
+      // In the same turn as the look at who holds it: later it may have arrived already.
+      if (waiting === null && entry.status !== 'IN_QUEUE') break
+      if (await cancelQueued(id)) return 'cancelled'
+    }
+    unwanted.add(id)
+    return 'asked'
   }
 
   return {
@@ -242,23 +274,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
       for (const app of queue.apps()) gateway.lines.of(app)?.pump()
       keepRenewing()
     },
-    async cancel(id) {
-      // Each round sees one more change that was on its way; three are more than a request can have at once.
-      for (let round = 0; round < 3; round++) {
-        const entry = queue.entry(id)
-        if (entry === null) return 'unknown'
-        if (entry.status === 'COMPLETED') return 'completed'
-        const waiting = gateway.lines.known(entry.app)?.withdraw(id) ?? null
-        if (waiting !== null) await handBack(waiting)
-        const attempt = held.get(id)?.attempt ?? null
-        if (attempt !== null) {
-          cancelRunning(attempt)
-          return 'asked'
-        }
-        if (await cancelQueued(id)) return 'cancelled'
-      }
-      return 'asked'
-    },
+    cancel,
     async recall(app) {
       await Promise.all((gateway.lines.known(app)?.withdrawAll() ?? []).map(handBack))
     },

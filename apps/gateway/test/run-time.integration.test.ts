@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { demandOf } from '@health/core'
 import { FakeProber, ManualClock } from '@health/testkit'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startGateway, type RunningGateway } from './running-gateway.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -286,6 +286,57 @@ describe('a queued request', () => {
       400,
       'ALREADY_COMPLETED',
     ])
+  })
+
+  describe('that is cancelled while the disk takes', () => {
+    /** From now on the queue's answer to this waits for the gate. */
+    const slow = (change: 'requeue' | 'lease') => {
+      const { queue } = gateway
+      const real = queue[change].bind(queue) as (...args: unknown[]) => Promise<unknown>
+      const { promise, resolve: open } = Promise.withResolvers<void>()
+      const gate = { open, waits: 0 }
+      vi.spyOn(queue, change).mockImplementation((async (...args: unknown[]) => {
+        const leases = change === 'lease' ? await real(...args) : null
+        gate.waits++
+        await promise
+        return leases ?? real(...args)
+      }) as never)
+      return gate
+    }
+    const cancel = async (id: string): Promise<number> =>
+      (await fetch(`${gateway.url}/queue/test/app/requests/${id}/cancel`, { method: 'PUT' })).status
+
+    test('its next try: it is not tried again', async () => {
+      let ran = 0
+      handle = (_request, response) => {
+        ran++
+        response.writeHead(429).end()
+      }
+      const gate = slow('requeue')
+      const id = await submit()
+      await gateway.until(() => (gate.waits > 0 ? true : null))
+      expect(await cancel(id)).toBe(202)
+      gate.open()
+      await completed(id)
+      expect(entry(id).final).toMatchObject({ status: 499, errorType: 'client_cancelled' })
+      expect(ran).toBe(1)
+    })
+
+    test('its lease: the runner that gets it is told', async () => {
+      const answers: ServerResponse[] = []
+      handle = (_request, response) => void answers.push(response)
+      const gate = slow('lease')
+      const id = await submit()
+      await gateway.until(() => (gate.waits > 0 ? true : null))
+      expect(await cancel(id)).toBe(202)
+      gate.open()
+      await gateway.until(() => (answers.length === 1 ? true : null))
+      await clock.pass(200)
+      await gateway.until(() => (cancels.length === 1 ? true : null))
+      expect(cancels[0]).toBe(`POST /job/cancel ${id}`)
+      answers[0]!.end('done')
+      await completed(id)
+    })
   })
 
   test('that is cancelled while it runs keeps the answer of a runner that finishes all the same', async () => {
