@@ -91,7 +91,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
   const arrived = (id: string): void => {
     if (unwanted.delete(id)) void cancel(id)
   }
-  const writes = (id: string, work: Promise<void>): void => void work.then(() => arrived(id))
+  const writes = (id: string, work: Promise<unknown>): void => void work.then(() => arrived(id))
 
   const ended = (attempt: QueueAttempt, end: Settlement): void => {
     const { lease } = attempt
@@ -142,8 +142,12 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     if (entry === null) return
     const final = ownAnswer(refusalOf(order, null), clock.wall(), order.cause, null)
     const lapse = reaper.lapse(order.request)
-    if (lapse !== null) void book.complete({ ...entry, fence: lapse.fence }, lapse.line, final)
-    else void book.end(entry, final)
+    writes(
+      entry.id,
+      lapse !== null
+        ? book.complete({ ...entry, fence: lapse.fence }, lapse.line, final)
+        : book.end(entry, final),
+    )
   }
 
   const renew = (): void => {
