@@ -2,7 +2,7 @@
  * The gateway's HTTP server: puts the routes on Fastify, bounds what a client may cost, and ends in order. Which adapters stand
  * behind it is decided elsewhere (`compose.ts`).
  */
-import { METHODS, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cancel, type Clock, type Queue, view } from '@health/core'
 import type { Supervisor } from '@health/supervisor'
@@ -52,7 +52,7 @@ import { createWake } from './wake.ts'
 import { rewrite } from './target.ts'
 
 // Not imported: an import reads every name of `node:http`, and one of them loads a WebSocket client, 13 MB.
-const { STATUS_CODES } = process.getBuiltinModule('node:http')
+const { METHODS, STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /** What the server needs from the rest of the gateway. */
 export interface ServerDeps {
