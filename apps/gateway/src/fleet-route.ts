@@ -15,6 +15,7 @@ import {
   views,
   runnerStates,
   runnerWords,
+  type QueueEntry,
 } from '@health/core'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { CallEntry } from './call-log.ts'
@@ -133,8 +134,22 @@ async function explained(
   return told(gateway, found)
 }
 
+/** What is said of a request about which no rule had to decide anything. */
+function uneventful({ id, position, attempts, final }: QueueEntry): string {
+  const runner = attempts.at(-1)?.runner
+  const where =
+    final !== null
+      ? `It ended with ${final.status}${runner === undefined ? '' : ` from ${runner}`}`
+      : position !== null
+        ? `It waits, ${position} ahead of it`
+        : 'It is with a runner'
+  return `Nothing had to be decided about request ${id}. ${where}.`
+}
+
 /** What is said of somebody about whom nothing was decided: of a runner that waits for its start, what it waits for. */
-function undecided({ fleet, clock }: Gateway, kind: string, id: string): string {
+function undecided({ fleet, clock, queue }: Gateway, kind: string, id: string): string {
+  const entry = kind === 'request' ? queue.entry(id) : null
+  if (entry !== null) return uneventful(entry)
   const runner = kind === 'runner' ? view(fleet, id) : null
   const app = runner === null ? undefined : fleet.apps.get(runner.app)
   if (runner?.substate !== 'backoff' || app === undefined)

@@ -25,6 +25,7 @@ describe('the queue', () => {
         'test/echo': app(),
         'test/one': app({ maxConcurrency: 1 }),
         'test/never': app({ minConcurrency: 0, maxConcurrency: 0 }),
+        'test/still': app({ minConcurrency: 0, maxConcurrency: 0 }),
       },
     })
   })
@@ -40,6 +41,16 @@ describe('the queue', () => {
     expect(response.status).toBe(200)
     return (await response.json()) as Record<string, string>
   }
+  test('why a request is where it is, when no rule had to decide anything', async () => {
+    await submit('test/still')
+    const { request_id: id } = await submit('test/still')
+    const why = await fetch(`${gateway.url}/v1/requests/${id}/explain`)
+    expect([why.status, (await json(why))['detail']]).toEqual([
+      404,
+      `Nothing had to be decided about request ${id}. It waits, 1 ahead of it.`,
+    ])
+  })
+
   const finished = async (id: string): Promise<void> => {
     await gateway.until(() => (gateway.queue.entry(id)?.status === 'COMPLETED' ? true : null))
   }
@@ -52,6 +63,12 @@ describe('the queue', () => {
       response_url: `${gateway.url}/queue/test/echo/requests/${answer['request_id']}`,
     })
     await finished(answer['request_id']!)
+    const why = await fetch(`${gateway.url}/v1/requests/${answer['request_id']}/explain`)
+    const { runner } = gateway.queue.entry(answer['request_id']!)!.attempts[0]!
+    expect([why.status, (await json(why))['detail']]).toEqual([
+      404,
+      `Nothing had to be decided about request ${answer['request_id']}. It ended with 200 from ${runner}.`,
+    ])
     const status = await fetch(answer['status_url']!)
     expect(status.status).toBe(200)
     expect(await json(status)).toMatchObject({
