@@ -186,6 +186,7 @@ test('a call that finds a fault of ours loses its connection, and nothing else',
     gate: { isOpen: true, caller: () => ({ owner: 'x' }) },
     config: () => ({ limits: { bodyBytes: 1000 } }),
     clock: { now: () => 0 },
+    metrics: { request: () => {} },
     closing: () => false,
   } as unknown as Gateway
   const front = createFront(
