@@ -201,9 +201,9 @@ export function answered(fleet: Fleet, runner: RunnerRecord, event: ProbeAnswer)
   if (runner.wanted === null) return
   // A check asked for meanwhile is not answered by the one that flew: a fresh one, now, even when a regular pass made the runner
   // ready again, or a TCP check that timed out is over and a guard holds the runner.
-  if (pending !== null && runner.context.asked === null)
-    tell(fleet, runner, { type: 'check.asked', kind: pending, rule: 'health.manual', at, seq })
-  ask(fleet, runner)
+  if (pending === null || runner.context.asked !== null) return ask(fleet, runner)
+  // The chart asks when it is told: a second question would wait for the answer to the first, and ask for one more for ever.
+  tell(fleet, runner, { type: 'check.asked', kind: pending, rule: 'health.manual', at, seq })
 }
 
 /** The port accepts. A runner that must pass a check first is asked at once. */

@@ -486,6 +486,37 @@ test('guard.self voids a TCP check that timed out: without strikes the runner is
   expect(app(stage).panic).toBe(false)
 })
 
+test('a check that waited for one which guard.self voided is made once: each answer asked for another, as fast as the port accepts', () => {
+  const stage = ready(4, { options: { healthCheck: { ...CHECK, failureThreshold: 1 } } })
+  stage.untilProbe()
+  stage.end('error')
+  stage.tell({ type: 'clock.resumed', gapMs: 5000, wall: 0 })
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect(stage.said()).toEqual([
+    'verifying → failing health.threshold !guard.self',
+    'failing → verifying health.manual',
+  ])
+  expect(stage.orders('probe').map(({ kind }) => kind)).toEqual(['tcp'])
+  stage.answer('probe.passed')
+  expect([stage.said(), stage.orders('probe')]).toEqual([
+    ['verifying → failing outcome.tcp_check'],
+    [],
+  ])
+})
+
+test('a check that waited for one over which a guard holds the runner is made once', () => {
+  const stage = ready(4, { policy: { capMin: 0, capPercent: 0 } })
+  stage.end('error')
+  stage.end('healthy', 1, { headers: { check: true } })
+  stage.answer('probe.failed', 1, { why: 'timeout' })
+  expect([stage.word(), stage.orders('probe').map(({ kind }) => kind)]).toEqual([
+    'held',
+    ['manual'],
+  ])
+  stage.answer('probe.passed')
+  expect(stage.orders('probe')).toEqual([])
+})
+
 test('a runner held for a TCP check that timed out is checked again: a pass acquits it, a refusal ends it', () => {
   const held = (): Stage => {
     const stage = ready(4, {
