@@ -74,7 +74,11 @@ export function moved(
   runner.since = verdict.at
   if (verdict.seq > 0) runner.sinceSeq = verdict.seq
   if (was.calm !== is.calm) watchCalm(fleet.load, runner)
-  if (was.draining !== is.draining) app.draining += is.draining ? 1 : -1
+  if (was.draining !== is.draining) {
+    app.draining += is.draining ? 1 : -1
+    // It fills its place no more.
+    fleet.dirty.add(app)
+  }
   if (was.doubted !== is.doubted) {
     app.suspects += is.doubted ? 1 : -1
     watchPanic(fleet, app)

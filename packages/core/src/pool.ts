@@ -99,9 +99,13 @@ function shrink(fleet: Fleet, app: AppRecord, target: number): void {
   if (surplus > 0 && due !== Number.POSITIVE_INFINITY) app.due.pool = due
 }
 
-/** Starts what the target asks for, after the scaling delay when one is set. */
-function grow(fleet: Fleet, app: AppRecord, target: number): void {
+/**
+ * Starts what the target asks for, after the scaling delay when one is set. A runner that drains fills its place no more, but it still
+ * runs: beside it there is room for the maximum less itself.
+ */
+function grow(fleet: Fleet, app: AppRecord, wanted: number): void {
   const count = staying(app).length
+  const target = Math.min(wanted, app.policy.maxConcurrency - (app.places.length - count))
   if (count >= target) {
     app.shortSince = -1
     return
@@ -177,7 +181,8 @@ export function settlePool(fleet: Fleet, app: AppRecord): void {
       app.shortSince = -1
       shrink(fleet, app, target)
     }
-    if (app.places.length !== target || app.shortSince >= 0) grow(fleet, app, target)
+    if (app.places.length !== target || app.draining > 0 || app.shortSince >= 0)
+      grow(fleet, app, target)
   }
   armApp(fleet, app)
 }

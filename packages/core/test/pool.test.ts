@@ -189,6 +189,28 @@ test.for(['order.stop', 'order.kill', 'order.drain'] as const)(
   },
 )
 
+test('a runner that drains fills its place no more: the pool refills beside it, up to the maximum', () => {
+  const stage = ready(2, { options: { maxConcurrency: 4 } })
+  for (const n of [1, 2]) stage.load(n, 1)
+  stage.order('order.drain', 1, { inFlight: 1 })
+  expect([words(stage), stage.started]).toEqual([['busy+draining', 'busy', 'provisioning'], 3])
+  stage.load(2, 1, { waiting: 9 })
+  // Two serve or start for the four that are allowed: the one that drains still runs.
+  expect([words(stage).length, stage.started]).toEqual([4, 4])
+  stage.end('healthy', 1, { inFlight: 0 })
+  expect(stage.started).toBe(5)
+})
+
+test('beside a runner that drains none is started above the maximum', () => {
+  const stage = ready(1)
+  stage.load(1, 1)
+  stage.order('order.drain', 1, { inFlight: 1 })
+  stage.load(1, 1, { waiting: 5 })
+  expect([words(stage), stage.started]).toEqual([['busy+draining'], 1])
+  stage.end('healthy', 1, { inFlight: 0 })
+  expect(stage.started).toBe(2)
+})
+
 test.for(['order.stop', 'order.drain'] as const)(
   '%s with replace: the successor is ready before the runner takes its last request',
   (order) => {
