@@ -34,6 +34,8 @@ function drain(
   })
 }
 
+const waitsForStart = ({ configuration }: RunnerRecord): boolean => configuration.word === 'backoff'
+
 /** One runner of an older revision at a time, successor first. */
 function roll(fleet: Fleet, app: AppRecord): void {
   // An adopted server has no successor: whoever runs it has changed it already.
@@ -85,15 +87,23 @@ function shrink(fleet: Fleet, app: AppRecord, target: number): void {
   }
   let due = Number.POSITIVE_INFINITY
   for (let i = Math.min(places.length, most) - 1; i >= 0 && surplus > 0; i--) {
-    const runner = places[i]!.current
-    if (runner === null || places[i]!.next !== null || runner.counted > 0) continue
-    const { configuration } = runner
-    const waits = configuration.word === 'backoff'
-    if (!waits && !traits(configuration).accepting) continue
+    const place = places[i]!
+    const { current, next } = place
+    // A successor that still waits for its start keeps nobody here; one that is being started takes over soon.
+    if (next !== null && !waitsForStart(next)) continue
+    const runner = current ?? next
+    if (runner === null || runner.counted > 0) continue
+    const waits = waitsForStart(runner)
+    if (!waits && !traits(runner.configuration).accepting) continue
     const at = runner.idleSince + app.policy.keepAliveMs
     if (at <= fleet.now) {
       surplus--
-      drain(fleet, runner, 'pool.keep_alive', waits ? 0 : -1)
+      touchPlace(fleet, place)
+      place.handover = null
+      // Nobody is owed a successor here any more.
+      if (place.lost !== null) place.lost = { ...place.lost, owed: false }
+      if (next !== null) drain(fleet, next, 'pool.keep_alive', 0)
+      if (runner !== next) drain(fleet, runner, 'pool.keep_alive', waits ? 0 : -1)
     } else if (at < due) due = at
   }
   if (surplus > 0 && due !== Number.POSITIVE_INFINITY) app.due.pool = due

@@ -123,6 +123,47 @@ test('a start that has waited for keepAliveSeconds is given up when nobody needs
   expect(stage.word(1)).toBe('backoff')
 })
 
+test('a successor that has waited for keepAliveSeconds is given up when nobody needs its place any more', () => {
+  const full = (stage: Stage) =>
+    stage.tell({ type: 'provision.refused', ...stage.life(2), why: 'no_capacity', detail: 'full' })
+  const refuseAll = (stage: Stage) => {
+    for (const { runner } of stage.orders('provision'))
+      stage.tell({
+        type: 'provision.refused',
+        runner,
+        incarnation: 1,
+        why: 'no_capacity',
+        detail: 'full',
+      })
+  }
+  const lost = ready(1)
+  lost.configure({ minConcurrency: 0 })
+  lost.exit()
+  full(lost)
+  for (let i = 0; i < 3; i++) {
+    lost.wait(19.9)
+    expect(app(lost).outs).toBe(1)
+    lost.wait(0.1)
+    refuseAll(lost)
+  }
+  expect([app(lost).places, app(lost).outs, app(lost).established]).toEqual([[], 0, 0])
+  // It is not needed any more either: the runner it was to replace stops as one that is idle.
+  const rolling = ready(1)
+  rolling.configure({ minConcurrency: 0 }, 'r2')
+  full(rolling)
+  for (let i = 0; i < 3; i++) {
+    rolling.wait(20)
+    refuseAll(rolling)
+  }
+  rolling.tell({ type: 'work.counted', ...rolling.life(), inFlight: 0 })
+  rolling.exit()
+  expect(app(rolling).gone.map(({ id, reason }) => [id, reason])).toEqual([
+    [rolling.id(2), 'keep_alive_expired'],
+    [rolling.id(1), 'keep_alive_expired'],
+  ])
+  expect(app(rolling).places).toEqual([])
+})
+
 test('a runner with work does not stop, and starts its idle time anew', () => {
   const stage = ready(1, { options: { keepAliveSeconds: 30 } })
   stage.load(1, 1)
