@@ -367,16 +367,21 @@ export function govern(fleet: Fleet, app: AppRecord): void {
 const nextHeld = ({ held, panic }: AppRecord): RunnerRecord | undefined =>
   panic ? held.find(({ configuration }) => !traits(configuration).draining) : held[0]
 
-/** In panic endings go one at a time, successor first; ended first when no capacity for a successor is left. */
+/**
+ * In panic endings go one at a time, successor first; ended first when no capacity for a successor is left, and where there never is
+ * one: an adopted server succeeds itself.
+ */
 function canaryMayGo(fleet: Fleet, app: AppRecord, runner: RunnerRecord): boolean {
   const { place } = runner
+  // Nobody may ever end by doubt: a successor would wait for that in vain.
+  if (capOf(app) === 0) return false
   if (app.canary === null && app.canaryPlace === null && fleet.now >= app.canaryAt) {
     app.canary = runner
     app.vacant.push(place)
     fleet.dirty.add(app)
     return false
   }
-  return app.canary === runner && (place.ready || place.refused)
+  return app.canary === runner && (place.ready || place.refused || app.urls !== null)
 }
 
 /** The earliest moment at which a guard may allow more than it does now. `by`: the one that forbids. */

@@ -9,7 +9,7 @@ import {
   targetOf,
 } from '../src/index.ts'
 import { capOf, panicAt } from '../src/guard.ts'
-import { APP, CHECK, ready, type Stage } from './stage.ts'
+import { APP, CHECK, ready, Stage } from './stage.ts'
 
 const free: PolicyOptions = { doubtPerSecond: 1000, doubtBurst: 1000 }
 const fast: PolicyOptions = { ...free, panicMin: 1000 }
@@ -174,6 +174,25 @@ test('in panic without capacity for a successor the runner ends first', () => {
     'stopping',
     [canary],
   ])
+})
+
+test('in panic an adopted server, which has no successor, is ended first', () => {
+  const urls = [1, 2, 3, 4].map((n) => `http://127.0.0.1:900${n}`)
+  const stage = new Stage({ urls, policy: free }).openAll()
+  stage.run(25)
+  for (const n of [1, 2, 3, 4]) stage.sick.set(n, 'status')
+  const ended = () => stage.commands.filter(({ type }) => type === 'stop').length
+  expect(stage.run(60, () => ended() > 0)).toBe(true)
+  stage.run(60)
+  // The next one's turn comes when that one is back.
+  expect(ended()).toBe(1)
+})
+
+test('in panic nobody gets a successor where the cap lets none end', () => {
+  const stage = ready(4, { policy: { ...free, capMin: 0, capPercent: 0 } })
+  for (const n of [1, 2, 3, 4]) stage.sick.set(n, 'status')
+  stage.run(120)
+  expect([stage.word(1), stage.started]).toEqual(['held', 4])
 })
 
 test('the next turn of a panic waits for the place of the one that ended first, whoever else comes back, over a restart too', () => {
