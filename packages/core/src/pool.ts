@@ -144,13 +144,12 @@ function matchUrls(fleet: Fleet, app: AppRecord, urls: readonly string[]): boole
   let waits = false
   for (const place of app.places) {
     if (stays(place)) continue
-    if (serves(place) && spare-- <= 0) {
-      waits = true
-      continue
-    }
+    const lingers = serves(place) && spare-- <= 0
+    if (lingers) waits = true
     touchPlace(fleet, place)
     place.handover = null
-    for (const runner of [place.next, place.current])
+    // Servers are the successors now: they would stand behind one that waits for room.
+    for (const runner of lingers ? [place.next] : [place.next, place.current])
       if (runner !== null && !over(runner) && !traits(runner.configuration).draining)
         drain(fleet, runner, place.url === null ? 'pool.replaced' : 'pool.app_removed', -1)
   }

@@ -242,14 +242,18 @@ test('a runner that drains fills its place no more: the pool refills beside it, 
   expect(stage.started).toBe(5)
 })
 
-test('beside a runner that drains none is started above the maximum', () => {
-  const stage = ready(1)
-  stage.load(1, 1)
-  stage.order('order.drain', 1, { inFlight: 1 })
-  stage.load(1, 1, { waiting: 5 })
-  expect([words(stage), stage.started]).toEqual([['busy+draining'], 1])
+test('beside runners that drain none is started above the maximum', () => {
+  const stage = ready(3)
+  stage.configure({ minConcurrency: 2 })
+  for (const n of [1, 2]) {
+    stage.load(n, 1)
+    stage.order('order.drain', n, { inFlight: 1 })
+  }
+  stage.load(3, 0)
+  expect([words(stage), stage.started]).toEqual([['busy+draining', 'busy+draining', 'idle'], 3])
   stage.end('healthy', 1, { inFlight: 0 })
-  expect(stage.started).toBe(2)
+  stage.exit(1)
+  expect(stage.started).toBe(4)
 })
 
 test.for(['order.stop', 'order.drain'] as const)(
@@ -433,6 +437,22 @@ test('an app that adopts servers from now on lets its processes go', () => {
   expect(
     stage.decisions.filter(({ to }) => to.endsWith('+draining')).map(({ rule }) => rule),
   ).toEqual(['pool.replaced', 'pool.replaced'])
+})
+
+test('an app that adopts servers from now on awaits no successor of a process: the servers stood behind one that waited for room', () => {
+  const stage = new Stage({ options: { minConcurrency: 1, devices: 1 } })
+  const can = { canReset: false, canReboot: false, canValidate: false }
+  stage.tell({ type: 'node.configured', node: 'local', devices: ['GPU-1'], ...can })
+  stage.wait(20)
+  stage.openAll().configure({}, 'r2')
+  expect(app(stage).runners.map(({ configuration: { word } }) => word)).toEqual([
+    'ready',
+    'backoff',
+  ])
+  adopt(stage, ['http://127.0.0.1:9001'])
+  expect(words(stage)).toEqual(['idle', 'provisioning'])
+  stage.open(2)
+  expect(words(stage)).toEqual(['idle+draining', 'idle'])
 })
 
 test('an address without one in its place leaves at once', () => {
