@@ -278,7 +278,9 @@ export function watchRare(fleet: Fleet, runner: RunnerRecord, anew = true): void
   const arm = (key: number, afterMs: number): void => {
     if (anew || Number.isNaN(fleet.rare.due(key))) fleet.rare.set(key, fleet.now + afterMs)
   }
-  if (policy.heartbeatTtlMs !== null) arm(runner.slot * 3, policy.heartbeatTtlMs)
+  // Switched on again they are awaited from then on: those that came meanwhile were not looked at.
+  if (policy.heartbeatTtlMs === null) fleet.rare.clear(runner.slot * 3)
+  else arm(runner.slot * 3, policy.heartbeatTtlMs)
   if (policy.exclusive && policy.betweenRequestsMs > 0)
     arm(runner.slot * 3 + 1, policy.betweenRequestsMs)
 }

@@ -486,6 +486,22 @@ test('heartbeats and checks between requests that are switched on watch the runn
   expect(stage.said()).toEqual(['idle → failing health.fail'])
 })
 
+test('heartbeats that were switched off for a while are counted anew: those that came meanwhile were not looked at', () => {
+  const stage = ready(1, checked({ callRegularly: false, heartbeat: { ttlSeconds: 30 } }))
+  const beat = () => stage.tell({ type: 'heartbeat.received', ...stage.life() })
+  beat()
+  stage.configure({ healthCheck: { ...CHECK, callRegularly: false } })
+  for (let i = 0; i < 2; i++) {
+    stage.wait(10)
+    beat()
+  }
+  stage.configure({})
+  stage.wait(29.9)
+  expect(stage.word()).toBe('idle')
+  stage.wait(0.1)
+  expect(stage.said()).toEqual(['idle → failing health.fail'])
+})
+
 test('a heartbeat in time keeps a runner well', () => {
   const stage = ready(1, checked({ heartbeat: { ttlSeconds: 8 } }))
   stage.tell({ type: 'heartbeat.received', ...stage.life() })
