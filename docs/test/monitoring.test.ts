@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { alerts, compile, reasons, runnerMachine } from '@health/core'
+import { alerts, compile, lastingNodeAlerts, reasons, runnerMachine } from '@health/core'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
@@ -31,6 +31,7 @@ const words = compile(runnerMachine).configurations.map(({ word }) =>
 /** What a label may say, where that is a closed set. */
 const closed: Readonly<Record<string, readonly string[]>> = {
   'health_alerts_total.name': alerts,
+  'health_node_alert.name': lastingNodeAlerts,
   'health_terminations_total.reason': reasons,
   'health_terminations_total.enforced': ['true', 'false'],
   'health_guard_state.guard': ['self', 'panic', 'cap', 'rate'],

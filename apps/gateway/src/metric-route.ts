@@ -1,5 +1,5 @@
 /** The page that Prometheus reads: counters as they are, gauges read from the fleet and the queue when it asks. */
-import { appView } from '@health/core'
+import { appView, lastingNodeAlerts } from '@health/core'
 import { gpuMetrics } from '@health/gpu'
 import type { FastifyInstance } from 'fastify'
 import type { Gateway } from './gateway.ts'
@@ -75,6 +75,16 @@ function gaugesOf({ fleet, queue, clock, supervisor }: Gateway): readonly Gauge[
         apps(function* (app, at) {
           yield [at, fleet.apps.get(app)?.degraded === true ? 1 : 0]
         }),
+    },
+    {
+      name: 'health_node_alert',
+      read: function* () {
+        for (const id of fleet.nodes.ids()) {
+          const now = fleet.nodes.alerts(id)
+          for (const name of lastingNodeAlerts)
+            yield [`node="${label(id)}",name="${name}"`, now.includes(name) ? 1 : 0]
+        }
+      },
     },
     one('health_loop_delay_seconds', () => supervisor.stats.loopDelaySeconds),
     one('health_journal_seq', () => supervisor.stats.journalSeq),

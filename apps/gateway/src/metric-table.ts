@@ -61,6 +61,11 @@ export const metricTable = {
     labels: ['app'],
     says: '1 while an app is degraded: it cannot start runners.',
   },
+  health_node_alert: {
+    type: 'gauge',
+    labels: ['node', 'name'],
+    says: '1 while an alert about a node is true: node.suspect, node.cordoned, node.escalated, telemetry.unknown.',
+  },
   health_loop_delay_seconds: { type: 'gauge', labels: [], says: 'How late our own loop was.' },
   health_journal_seq: { type: 'gauge', labels: [], says: 'Number of the last journaled event.' },
   health_alerts_total: { type: 'counter', labels: ['name'], says: 'Alerts raised, by name.' },

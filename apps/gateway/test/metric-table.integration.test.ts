@@ -85,7 +85,7 @@ afterAll(() => gateway.close())
 const page = async (): Promise<ReturnType<typeof readPage>> =>
   readPage(await (await fetch(`${gateway.url}/metrics`)).text())
 
-test('every promised metric is listed with its labels, and the table promises nothing else of ours but three', () => {
+test('every promised metric is listed with its labels, and the table promises nothing else of ours but four', () => {
   for (const [name, labels] of Object.entries(promised))
     expect([name, table[`health_${name}`]?.labels.join(',')]).toEqual([name, labels])
   const more = Object.keys(table).filter(
@@ -93,6 +93,7 @@ test('every promised metric is listed with its labels, and the table promises no
   )
   expect(more).toEqual([
     'health_app_degraded',
+    'health_node_alert',
     'health_alerts_total',
     'health_gateway_events_total',
   ])

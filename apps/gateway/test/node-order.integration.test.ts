@@ -55,6 +55,10 @@ test('orders answer 202 with the node as it is, or a sentence; a cordon outlives
 
   await scene.start()
   expect(await scene.node()).toMatchObject({ state: 'cordoned', cordonedBy: 'operator' })
+  // The alert was raised before the restart: only a gauge still tells of it.
+  expect(await (await fetch(`${scene.url}/metrics`)).text()).toContain(
+    'health_node_alert{node="local",name="node.cordoned"} 1',
+  )
   expect(await scene.order('uncordon')).toMatchObject({ status: 202, value: { state: 'healthy' } })
   expect(await scene.order('uncordon')).toMatchObject({
     status: 409,

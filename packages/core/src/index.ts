@@ -103,6 +103,7 @@ export {
   type NodeVerdict,
 } from './node.ts'
 export type { DeviceError, DeviceState, DeviceView, NodeEvidence, NodeView } from './node-view.ts'
+export { lastingNodeAlerts } from './node-view.ts'
 export { assess, createMemory, type DeviceMemory } from './gpu.ts'
 export {
   type SignalLine,

@@ -1,4 +1,5 @@
 /** A node as the API shows it, and as a person who must repair it wants to see it. It reads the record and decides nothing. */
+import type { AlertName } from './command.ts'
 import type { NodeState } from './node.ts'
 import { throttleReasons } from './gpu-signal.ts'
 import { isRaised } from './gpu-memory.ts'
@@ -80,6 +81,30 @@ export function viewNode(node: NodeRecord): NodeView {
     runners: [...node.tenants.keys()],
     devices: devicesOf(node).map((device) => viewDevice(node, device)),
   }
+}
+
+/** Alerts about a node that may last; what an alert says of a moment only is not among them. */
+export const lastingNodeAlerts = [
+  'node.suspect',
+  'node.cordoned',
+  'node.escalated',
+  'telemetry.unknown',
+] as const satisfies readonly AlertName[]
+
+/** Those of them that are true of the node now. A retired one was handed over: nobody is told of it. */
+export function nodeAlerts(node: NodeRecord): readonly (typeof lastingNodeAlerts)[number][] {
+  const state = node.configuration.meta.state as NodeState
+  if (state === 'retired') return []
+  // What the breaker keeps in service was told as a cordon that it forbids.
+  const withheld = node.faults.some(({ because }) => because === 'node.breaker')
+  const inService = state === 'healthy' || state === 'suspect'
+  const holds = {
+    'node.suspect': state === 'suspect' && !withheld,
+    'node.cordoned': inService ? withheld : state !== 'escalated',
+    'node.escalated': state === 'escalated',
+    'telemetry.unknown': node.unknownAt !== null,
+  }
+  return lastingNodeAlerts.filter((name) => holds[name])
 }
 
 /** The node for whoever repairs it. */

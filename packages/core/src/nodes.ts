@@ -37,6 +37,7 @@ import {
 import {
   errorsOf,
   gatherEvidence,
+  nodeAlerts,
   type DeviceError,
   viewNode,
   type NodeEvidence,
@@ -152,6 +153,12 @@ export class Nodes {
   view(id: string): NodeView | null {
     const node = this.#nodes.get(id)
     return node === undefined ? null : viewNode(node)
+  }
+
+  /** Alerts about a node that are true now, whenever they were raised; none when there is no such node. */
+  alerts(id: string): ReturnType<typeof nodeAlerts> {
+    const node = this.#nodes.get(id)
+    return node === undefined ? [] : nodeAlerts(node)
   }
 
   /** Everything that is known of a node, for whoever repairs it. */

@@ -1,5 +1,6 @@
 /** Stories of nodes: what telemetry and people say, and what follows from it. */
 import { describe, expect, test } from 'vitest'
+import { Nodes } from '../src/nodes.ts'
 import { World, EVERY } from './nodes-world.ts'
 
 const MINUTE = 60_000
@@ -521,6 +522,56 @@ describe('the ladder', () => {
       boot: 'boot-2',
     })
     expect(world.state('a')).toBe('validating')
+  })
+})
+
+describe('what is true of a node while it lasts', () => {
+  const tell: readonly [string, (world: World) => void, readonly string[]][] = [
+    ['nothing', () => {}, []],
+    [
+      'heat',
+      (world) => world.run(6 * MINUTE, 'a', 2, { 'a-0': { temperatureC: 86 } }),
+      ['node.suspect'],
+    ],
+    ['an unknown Xid is of its moment', (world) => world.tell(xid('a-0', 999)), []],
+    [
+      'a person’s cordon',
+      (world) => world.tell({ type: 'order.cordon', node: 'a', by: 'ann' }),
+      ['node.cordoned'],
+    ],
+    ['a node that drains', (world) => world.tell(xid('a-0', 48)), ['node.cordoned']],
+    [
+      'a fault that the breaker withholds',
+      (world) => {
+        world.node('b', 1)
+        world.tell({ ...xid('b-0', 48), node: 'b' })
+        world.tell(xid('a-0', 48))
+      },
+      ['node.cordoned'],
+    ],
+    ['a source that is silent', (world) => world.pass(MINUTE), ['telemetry.unknown']],
+    [
+      'a node for people that nobody can see',
+      (world) => {
+        world.tell({ type: 'order.escalate', node: 'a', by: 'ann' })
+        world.pass(MINUTE)
+      },
+      ['node.escalated', 'telemetry.unknown'],
+    ],
+    [
+      'one that was handed over',
+      (world) => {
+        world.tell({ type: 'order.retire', node: 'a', by: 'ann' })
+        world.pass(MINUTE)
+      },
+      [],
+    ],
+  ]
+  test.for(tell)('%s', ([, happens, expected]) => {
+    const world = pair()
+    happens(world)
+    expect(world.nodes.alerts('a')).toEqual(expected)
+    expect(Nodes.restore(world.nodes.snapshot()).alerts('a')).toEqual(expected)
   })
 })
 
