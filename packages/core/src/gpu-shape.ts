@@ -66,6 +66,7 @@ const allowed: Readonly<Record<Kind, string>> = {
 export function checkDevices(devices: readonly unknown[], path: string): void {
   if (devices.length > MAX_DEVICES)
     refuse(path, `${path} names ${devices.length} devices; allowed are ${MAX_DEVICES}.`)
+  const named = new Set<unknown>()
   for (const [index, device] of devices.entries()) {
     const under = (name: string): string => `${path}.${index}.${name}`
     const fields = device as Readonly<Record<string, unknown>>
@@ -83,6 +84,9 @@ export function checkDevices(devices: readonly unknown[], path: string): void {
           `${under(name)} is ${value === undefined ? 'absent' : quote(value)}; allowed is ${allowed[kind]}.`,
         )
     }
+    if (named.has(fields.uuid))
+      refuse(under('uuid'), `${under('uuid')} is ${quote(fields.uuid)}, which is named twice.`)
+    named.add(fields.uuid)
   }
 }
 

@@ -30,12 +30,13 @@ export function sampled(turn: Turn, node: NodeRecord, devices: readonly DeviceSa
   // While a reset or reboot is under way devices come and go: nothing is judged.
   const judging = !isRemedied(node)
   if (judging) watch(turn, node)
-  let seen = 0
+  const present = new Set<string>()
   let fresh = false
   for (const sample of devices) {
     const device = deviceOf(node, sample.uuid)
-    if (device === null) continue
-    seen++
+    // A device that is named twice is one: else it would stand for another that is missing, and be judged twice as fast.
+    if (device === null || present.has(device.uuid)) continue
+    present.add(device.uuid)
     if (device.sample === null) {
       fresh = true
       if (sample.pci !== undefined) recognise(node, device, sample.pci)
@@ -48,11 +49,11 @@ export function sampled(turn: Turn, node: NodeRecord, devices: readonly DeviceSa
       told(turn, node, device, verdict)
     if (!device.memory.recoveryTold) armRecovery(turn, node)
   }
-  if (seen > node.count) node.count = seen
+  if (present.size > node.count) node.count = present.size
   // Starts may wait for a device that nobody knew of.
   if (fresh && inService(node)) turn.effects.push({ type: 'node.grew', node: node.id })
   if (!judging) return
-  if (seen < node.devices.size) missed(turn, node, new Set(devices.map(({ uuid }) => uuid)))
+  if (present.size < node.devices.size) missed(turn, node, present)
   enforce(turn, node)
   prove(turn, node)
 }

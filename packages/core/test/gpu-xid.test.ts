@@ -155,6 +155,7 @@ describe('impossible values are refused with their path', () => {
     [[{ uuid: 'GPU-1', temperature: 50 }], /nearest is temperatureC/],
     [[{ uuid: 'GPU-1', recoveryAction: 'Reset' }], /^devices.0.recoveryAction: /],
     [[{ uuid: '' }], /^devices.0.uuid: /],
+    [[{ uuid: 'GPU-1' }, { uuid: 'GPU-2' }, { uuid: 'GPU-1' }], /^devices.2.uuid: .*named twice/],
     [[{ uuid: 'GPU-1', rowRemapPending: 1 }], /true or false/],
     [[{ uuid: 'GPU-1', throttleMs: [1] }], /an object/],
     [Array.from({ length: 65 }, (_, i) => ({ uuid: `GPU-${i}` })), /allowed are 64/],

@@ -803,6 +803,40 @@ describe('lost devices and sources', () => {
     })
   })
 
+  test('a device that a sample names twice is one: it is judged once, and hides none that is missing', () => {
+    const world = pair()
+    const hot = { uuid: 'a-0', temperatureC: 90 }
+    for (let i = 0; i < 2; i++) {
+      world.at += EVERY
+      world.tell({ type: 'gpu.sampled', node: 'a', devices: [hot, hot] })
+    }
+    expect(world.state('a')).toBe('healthy')
+    world.at += EVERY
+    world.tell({ type: 'gpu.sampled', node: 'a', devices: [hot, hot] })
+    expect(world.sent).toEqual(['drain r0', 'fault r1 lost', 'drain r1'])
+  })
+
+  test('nor is one more device waited for than there are', () => {
+    const world = new World()
+    world.tell({
+      type: 'node.configured',
+      node: 'a',
+      devices: [],
+      canReset: true,
+      canReboot: true,
+      canValidate: false,
+    })
+    const one = { uuid: 'GPU-0', temperatureC: 50 }
+    world.tell({ type: 'gpu.sampled', node: 'a', devices: [one, one] })
+    world.tell({ type: 'order.reset', node: 'a', by: 'ann' })
+    world.tell({ type: 'node.reset.ended', node: 'a', device: 'GPU-0', passed: true, detail: '' })
+    for (let i = 0; i < 8; i++) {
+      world.at += EVERY
+      world.tell({ type: 'gpu.sampled', node: 'a', devices: [one] })
+    }
+    expect(world.state('a')).toBe('healthy')
+  })
+
   test('validation waits until all devices are there again', () => {
     const world = pair()
     world.gone('r0')
