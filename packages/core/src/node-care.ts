@@ -58,7 +58,15 @@ export function demand(turn: Turn, node: NodeRecord, fault: Fault): void {
       return
     }
     if (!mayLeave(turn, node, fault)) return
+    proceed(turn, node, fault)
+    goOn(turn, node)
+    return
   }
+  proceed(turn, node, fault)
+}
+
+/** It is out of service: its runners leave, and then the next remedy. */
+function proceed(turn: Turn, node: NodeRecord, fault: Fault): void {
   if (fault.class === 'cordon') return
   const state = stateOf(node)
   if (state === 'escalated' || state === 'retired') return
@@ -202,6 +210,16 @@ export function reconsider(turn: Turn): void {
       if (!hasRoom(turn.breaker, out, nodes, turn.policy)) return
       cordon(turn, node, fault, fault.compared)
     }
+    fault.state = 'open'
+    fault.because = null
+    demand(turn, node, fault)
+  }
+}
+
+/** A node that is out of service, whoever took it, has nothing to ask the breaker any more: what was withheld of it goes on. */
+export function goOn(turn: Turn, node: NodeRecord): void {
+  for (const fault of node.faults) {
+    if (fault.because !== 'node.breaker' || inService(node)) continue
     fault.state = 'open'
     fault.because = null
     demand(turn, node, fault)

@@ -7,6 +7,7 @@ import {
   beginProof,
   escalated,
   found,
+  goOn,
   reconsider,
   returned,
   sendAway,
@@ -20,8 +21,11 @@ type OrderEvent = Extract<NodeEvent, { readonly node: string; readonly by: strin
 /** Carries out an order. Answers why it is refused, or null. */
 export function ordered(turn: Turn, node: NodeRecord, event: OrderEvent): string | null {
   switch (event.type) {
-    case 'order.cordon':
-      return cordonFor(turn, node, event.by)
+    case 'order.cordon': {
+      const refused = cordonFor(turn, node, event.by)
+      if (refused === null) goOn(turn, node)
+      return refused
+    }
     case 'order.uncordon':
       return uncordon(turn, node)
     case 'order.drain-node':
@@ -80,6 +84,7 @@ function drainFor(turn: Turn, node: NodeRecord, by: string): string | null {
   if (refused !== null) return refused
   turn.send(node, { type: 'drain.granted', at: turn.at }, { rule: 'order.drain' })
   sendAway(turn, node, null, 'order.drain')
+  goOn(turn, node)
   if (stateOf(node) === 'draining') advance(turn, node)
   return null
 }

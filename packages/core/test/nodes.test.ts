@@ -1197,6 +1197,45 @@ describe('the breaker', () => {
     expect(slow.nodes.breakerOpenedAt).toBeNull()
   })
 
+  describe('what it withheld goes on as soon as a person takes the node out of service', () => {
+    const withheld = (): World => {
+      const world = pair()
+      world.node('b', 1)
+      world.node('c', 1)
+      world.tell({ ...xid('b-0', 48), node: 'b' })
+      world.tell(xid('a-0', 48))
+      expect(world.state('a')).toBe('suspect')
+      world.clear()
+      return world
+    }
+    test('by an order about another device', () => {
+      const world = withheld()
+      world.tell({ type: 'order.reset', node: 'a', by: 'ann', device: 'a-1' })
+      expect(world.sent).toEqual(['drain r1', 'drain r0'])
+      world.gone('r1')
+      world.gone('r0')
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      expect(world.orders).toEqual(['cordon', 'reset a-0', 'reset a-1', 'validate'])
+    })
+
+    test.for(['order.drain-node', 'order.cordon'] as const)('by %s', (type) => {
+      const world = withheld()
+      world.tell({ type, node: 'a', by: 'ann' })
+      expect(world.sent).toContain('drain r0')
+      world.gone('r0')
+      expect(world.orders).toContain('reset a-0')
+    })
+
+    test('but not on the way to a person: nothing is reset under their hands', () => {
+      const world = withheld()
+      world.gone('r0')
+      world.tell({ type: 'order.escalate', node: 'a', by: 'ann' })
+      expect(world.state('a')).toBe('escalated')
+      expect(world.orders).toEqual(['cordon', 'escalate'])
+    })
+  })
+
   test('a person is not limited, and what is out already goes on', () => {
     const world = fleet(4)
     fail(world, 0)
