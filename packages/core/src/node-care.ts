@@ -3,7 +3,7 @@
  * before it comes back. It acts through a turn; what counts as a fault is decided where telemetry and orders are read.
  */
 import { askBreaker, hasRoom } from './node-breaker.ts'
-import { chooseRemedy } from './node-ladder.ts'
+import { chooseRemedy, REBOOT } from './node-ladder.ts'
 import {
   keep,
   limits,
@@ -297,15 +297,24 @@ export function remedied(turn: Turn, node: NodeRecord, passed: boolean): void {
 
 /** The node must prove itself: everything that was believed of its devices is forgotten. */
 export function beginProof(turn: Turn, node: NodeRecord): void {
+  const remedied = node.faults.filter(({ state }) => state === 'tried')
   for (const fault of node.faults) if (fault.state === 'open') fault.state = 'tried'
   node.checked = null
   node.provingFrom = turn.at
   node.warnings = []
   for (const device of node.devices.values()) {
+    const { recovery, recoveryAt, recoveryTold } = device.memory
     device.memory = createMemory()
     device.absent = 0
+    // What the driver has just asked for about a device that no remedy was for still counts; its deadline stands.
+    if (
+      recoveryTold ||
+      node.rung >= REBOOT ||
+      remedied.some((fault) => fault.device === device.uuid)
+    )
+      continue
+    Object.assign(device.memory, { recovery, recoveryAt, recoveryTold })
   }
-  turn.deadlines.clear(deadlineKey(node.slot, 'recovery'))
   prove(turn, node)
 }
 

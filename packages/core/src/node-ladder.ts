@@ -20,7 +20,8 @@ export interface Choice {
 }
 
 const RESET = 1
-const REBOOT = 2
+/** The rung that is about the whole node. */
+export const REBOOT = 2
 const LAST = 3
 const rungs: Readonly<Record<Fault['class'], number>> = {
   record: 0,

@@ -283,9 +283,10 @@ function armRecovery(turn: Turn, node: NodeRecord): void {
 /** Recovery actions that have settled by now. */
 export function settled(turn: Turn, node: NodeRecord): void {
   for (const device of node.devices.values()) {
-    const verdict = isRemedied(node) ? null : settle(device.memory, turn.at, turn.policy)
-    if (verdict !== null) told(turn, node, device, verdict)
+    const verdict = settle(device.memory, turn.at, turn.policy)
+    if (verdict !== null && !isTarget(node, device)) told(turn, node, device, verdict)
   }
+  armRecovery(turn, node)
 }
 
 /** Its devices are unknown from now on: people are told, nothing is judged. */

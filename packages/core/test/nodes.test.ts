@@ -761,6 +761,48 @@ describe('Xids', () => {
     expect(world.decisions[0]).toMatchObject({ rule: 'recovery' })
   })
 
+  const to = (action: string): string => `GPU recovery action changed from 0x0 (None) to ${action}`
+
+  test('each device’s recovery action settles for itself, also where no sample tells of it', () => {
+    const world = pair()
+    world.tell(xid('a-0', 154, { text: to('0x4 (Drain and Reset)') }))
+    world.pass(1_000)
+    world.tell(xid('a-1', 154, { text: to('0x4 (Drain and Reset)') }))
+    world.pass(2_000)
+    expect(world.sent).toEqual(['drain r0', 'drain r1'])
+  })
+
+  test.for([
+    [5_000, 'settled while another device is reset'],
+    [0, 'not settled when the reset of another device ends'],
+  ] as const)('a recovery action %i ms old, %s, is not forgotten', ([age]) => {
+    const world = pair()
+    world.tell(xid('a-0', 48))
+    world.gone('r0')
+    world.pass(10_000)
+    world.tell(xid('a-1', 154, { text: to('0x2 (Node Reboot Required)') }))
+    world.pass(age)
+    world.tell({ type: 'node.reset.ended', node: 'a', device: 'a-0', passed: true, detail: '' })
+    world.pass(5_000)
+    world.gone('r1')
+    expect(world.orders.filter((order) => order !== 'validate a-0')).toEqual([
+      'cordon',
+      'reset a-0',
+      'reboot',
+    ])
+  })
+
+  test('what the driver says of a device while that is reset is part of the reset', () => {
+    const world = pair()
+    world.tell(xid('a-0', 48))
+    world.gone('r0')
+    world.tell(xid('a-0', 154, { text: to('0x1 (GPU Reset Required)') }))
+    world.pass(1_000)
+    world.tell({ type: 'node.reset.ended', node: 'a', device: 'a-0', passed: true, detail: '' })
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.state('a')).toBe('healthy')
+  })
+
   test('drain and reset lets work end first; the driver may take it back', () => {
     const world = pair()
     world.run(2 * EVERY, 'a', 2, { 'a-0': { recoveryAction: 'drain_reset' } })
