@@ -201,7 +201,7 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
     ({ xid, runners: others }) => xid === event.xid && (!app || others.join() === runners.join()),
   )
   // What was seen before the last remedy is another story: after it the same error is a new one.
-  const sameBurst = equal !== undefined && equal.at > node.provingFrom
+  const sameBurst = equal !== undefined && equal.at > remediedAt(node, device)
   if (sameBurst && turn.at - equal.at < turn.policy.faultBurstMs) {
     equal.at = turn.at
     return null
@@ -252,6 +252,14 @@ export function xidSeen(turn: Turn, node: NodeRecord, event: Of<'gpu.xid'>): str
     }),
   })
   return null
+}
+
+/** Since when the last remedy for this device, or its proof, is another story than what was seen before. */
+function remediedAt(node: NodeRecord, { uuid }: DeviceRecord): number {
+  const last = node.history.findLast(
+    ({ device, passed }) => passed !== null && (device === null || device === uuid),
+  )
+  return Math.max(node.provingFrom, last?.at ?? -1)
 }
 
 function recoveryAnnounced(turn: Turn, node: NodeRecord, device: DeviceRecord, text: string): void {

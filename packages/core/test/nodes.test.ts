@@ -702,6 +702,20 @@ describe('Xids', () => {
     expect(world.state('a')).toBe('draining')
   })
 
+  test('an error that comes back after the reset of its device is a new one, also while another device is reset', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('a-0', 48))
+    world.tell(xid('a-1', 48))
+    world.pass(5_000)
+    world.tell({ type: 'node.reset.ended', node: 'a', device: 'a-0', passed: true, detail: '' })
+    world.pass(5_000)
+    world.tell(xid('a-0', 48))
+    world.tell({ type: 'node.reset.ended', node: 'a', device: 'a-1', passed: true, detail: '' })
+    expect(world.orders).toEqual(['cordon', 'reset a-0', 'reset a-1', 'reboot'])
+  })
+
   test('a fatal text of a human class cordons, drains nobody, and stays until a person uncordons', () => {
     const world = pair()
     world.tell(xid('a-0', 54, { text: 'Fatal: power' }))
