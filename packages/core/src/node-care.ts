@@ -54,7 +54,10 @@ export function demand(turn: Turn, node: NodeRecord, fault: Fault): void {
   if (inService(node)) {
     if (waitsForIdle(turn, node, fault)) {
       raiseDoubt(turn, node, fault)
-      turn.deadlines.set(deadlineKey(node.slot, 'idle'), fault.idleUntil!)
+      // One deadline for all that wait: the first of them.
+      const waits = node.faults.map(({ idleUntil }) => idleUntil ?? -1)
+      const due = Math.min(...waits.filter((until) => until > turn.at))
+      turn.deadlines.set(deadlineKey(node.slot, 'idle'), due)
       return
     }
     if (!mayLeave(turn, node, fault)) return

@@ -1007,6 +1007,16 @@ describe('remap pending', () => {
     expect([world.state('a'), world.sent]).toEqual(['draining', ['drain r0']])
   })
 
+  test('each device its own day, whichever was found last', () => {
+    const world = pair()
+    world.sample('a', 2, pending)
+    world.run(23 * 60 * MINUTE, 'a', 2, pending)
+    world.run(59 * MINUTE, 'a', 2, { ...pending, 'a-1': { rowRemapPending: true } })
+    expect(world.sent).toEqual([])
+    world.run(2 * MINUTE, 'a', 2, { ...pending, 'a-1': { rowRemapPending: true } })
+    expect(world.sent).toEqual(['drain r0'])
+  })
+
   test('and is over when somebody else reset the device', () => {
     const world = pair()
     world.run(EVERY, 'a', 2, pending)
