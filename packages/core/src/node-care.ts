@@ -72,7 +72,13 @@ export function demand(turn: Turn, node: NodeRecord, fault: Fault): void {
 function proceed(turn: Turn, node: NodeRecord, fault: Fault): void {
   if (fault.class === 'cordon') return
   const state = stateOf(node)
-  if (state === 'escalated' || state === 'retired') return
+  if (state === 'retired') return
+  if (state === 'escalated') {
+    // No remedy is left, but its work must not stay on a broken device.
+    sendAway(turn, node, fault.device, fault.rule)
+    turn.alert(node, 'node.escalated', `${where(node, fault)}: ${fault.text}`, aboutOf(fault))
+    return
+  }
   turn.send(
     node,
     { type: 'drain.granted', at: turn.at },

@@ -1115,6 +1115,18 @@ describe('orders of people', () => {
     expect(able.state('a')).toBe('retired')
   })
 
+  test('a device that fails on a node that waits for a person loses its runner, and people are told', () => {
+    const world = pair()
+    world.sample('a', 2, { 'a-0': { rowRemapFailed: true } })
+    expect(world.state('a')).toBe('escalated')
+    world.clear()
+    world.tell(xid('a-1', 48))
+    world.tell(xid('a-1', 48))
+    expect(world.sent).toEqual(['drain r1'])
+    expect(world.alerts).toEqual(['node.escalated'])
+    expect(world.orders).toEqual([])
+  })
+
   test('escalated is left by uncordon, through validating, or by retire', () => {
     const world = pair()
     order(world, 'escalate')
