@@ -375,6 +375,7 @@ export function returned(turn: Turn, node: NodeRecord): void {
   node.rung = 0
   node.refuted = false
   node.byRule = false
+  node.emptied = false
   node.pending = null
   for (const device of node.devices.values()) device.lost = false
   turn.effects.push({ type: 'node.returned', node: node.id })

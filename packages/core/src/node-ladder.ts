@@ -71,16 +71,20 @@ export function chooseRemedy(node: NodeRecord, at: number, policy: NodePolicy): 
 }
 
 function mildest(node: NodeRecord, open: readonly Fault[], compared: readonly Compared[]): Choice {
+  if (node.emptied) {
+    const clear = tenantsOf(node, null).length === 0
+    return { remedy: 'hold', device: null, clear, fault: open[0] ?? null, compared }
+  }
   const drains = open.filter((fault) => fault.class === 'drain')
   const waits = drains.find(({ level }) => level)
   const fault = waits ?? drains[0] ?? null
-  if (fault !== null && !node.context.held) {
-    const clear = drains.every(({ device }) => tenantsOf(node, device).length === 0)
-    return { remedy: waits ? 'wait' : 'check', device: fault.device, clear, fault, compared }
-  }
-  const everybody = node.context.held || open.length > 0
-  const clear = tenantsOf(node, null).length === 0
-  if (everybody) return { remedy: 'hold', device: null, clear, fault: open[0] ?? null, compared }
+  const device = fault?.device ?? null
+  const clear = drains.every((each) => tenantsOf(node, each.device).length === 0)
+  if (waits !== undefined) return { remedy: 'wait', device, clear, fault, compared }
+  // Whoever cordoned it, a person or a rule that only cordons, wanted nobody sent away; it proves itself when a person uncordons it.
+  if (node.context.held || open.length > drains.length)
+    return { remedy: 'keep', device, clear, fault: fault ?? open[0] ?? null, compared }
+  if (fault !== null) return { remedy: 'check', device, clear, fault, compared }
   // Every fault was released while its runners left: what remains is the proof.
   return { remedy: 'check', device: remediedDevice(node), clear: true, fault: null, compared }
 }

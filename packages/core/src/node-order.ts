@@ -58,6 +58,7 @@ function uncordon(turn: Turn, node: NodeRecord): string | null {
   if (before === 'resetting' || before === 'rebooting')
     return `node ${node.id} is ${before}: wait until that has ended`
   if (before === 'escalated' || before === 'retired') relearn(node)
+  node.emptied = false
   const sound = node.faults.every(({ because }) => because === 'guard.dry_run')
   turn.send(node, { type: 'uncordon.ordered', at: turn.at, sound })
   const after = stateOf(node)
@@ -82,6 +83,7 @@ function relearn(node: NodeRecord): void {
 function drainFor(turn: Turn, node: NodeRecord, by: string): string | null {
   const refused = cordonFor(turn, node, by)
   if (refused !== null) return refused
+  node.emptied = true
   turn.send(node, { type: 'drain.granted', at: turn.at }, { rule: 'order.drain' })
   sendAway(turn, node, null, 'order.drain')
   goOn(turn, node)

@@ -134,6 +134,8 @@ export interface NodeRecord {
   refuted: boolean
   /** True: a rule took it out of service, so that the breaker counts it. */
   byRule: boolean
+  /** True: a person wants no runner on it. */
+  emptied: boolean
   /** Of the validation under way: did the configured check pass? Null: no answer yet. */
   checked: boolean | null
   /** When it last entered validation; samples before it prove nothing. -1: never. */
@@ -192,6 +194,7 @@ export function createNode(
     rung: 0,
     refuted: false,
     byRule: false,
+    emptied: false,
     checked: null,
     provingFrom: -1,
     sampledAt: -1,

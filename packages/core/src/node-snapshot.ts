@@ -74,6 +74,8 @@ export function readNodes(
     const { word, context, devices, tenants, holdings, leaving, deadlines, ...rest } = row
     const record: NodeRecord = {
       ...rest,
+      // Snapshots of earlier versions do not have it.
+      emptied: rest.emptied ?? false,
       configuration: nodeTable().find(word),
       context: { ...context, policy },
       devices: new Map(

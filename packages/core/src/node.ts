@@ -31,8 +31,8 @@ export const nodeStates = [
 /** One of {@link nodeStates}. */
 export type NodeState = (typeof nodeStates)[number]
 
-/** What is done next with a node out of service, from the mildest to the last. */
-export type Remedy = 'hold' | 'wait' | 'check' | 'reset' | 'reboot' | 'escalate'
+/** What is done next with a node out of service, from the mildest to the last. `keep`: cordoned, as it was; `hold`: empty. */
+export type Remedy = 'keep' | 'hold' | 'wait' | 'check' | 'reset' | 'reboot' | 'escalate'
 
 /** What the chart reads and remembers; everything else of a node is kept beside it. */
 export interface NodeContext {
@@ -159,6 +159,12 @@ const park = {
   target: '#parked',
   meta: { rule: 'node.drain' },
 } as const
+/** Nothing is left to do but what a person or a rule cordoned it for; whoever is on it stays. */
+const keep = {
+  guard: { type: 'remedyIs', params: { is: 'keep' } },
+  target: '#cordoned',
+  meta: { rule: 'node.cordon' },
+} as const
 /** From where runners were already sent away; a wider remedy sends more of them away first. */
 const climb = [
   escalate,
@@ -168,6 +174,7 @@ const climb = [
   check,
   wait,
   park,
+  keep,
 ] as const
 const tookTooLong = { target: '#escalated', meta: { rule: 'node.escalate' } } as const
 
@@ -244,7 +251,16 @@ export const nodeMachine = chart.createMachine({
           meta: { word: 'draining' },
           after: { drain: tookTooLong },
           on: {
-            'remedy.chosen': [escalate, { guard: 'occupied' }, reset, reboot, check, wait, park],
+            'remedy.chosen': [
+              escalate,
+              { guard: 'occupied' },
+              reset,
+              reboot,
+              check,
+              wait,
+              park,
+              keep,
+            ],
           },
         },
         // Empty; the level may fall by itself, and no reset would help it.
@@ -260,6 +276,7 @@ export const nodeMachine = chart.createMachine({
               reset,
               reboot,
               check,
+              keep,
             ],
           },
         },

@@ -7,7 +7,7 @@ import { equal } from './equality.ts'
 
 const policy = resolveNodePolicy()
 const at = 1_000
-const remedies: readonly Remedy[] = ['hold', 'wait', 'check', 'reset', 'reboot', 'escalate']
+const remedies: readonly Remedy[] = ['hold', 'keep', 'wait', 'check', 'reset', 'reboot', 'escalate']
 const events: readonly NodeVerdict[] = [
   { type: 'doubt.raised', at },
   { type: 'doubt.cleared', at },

@@ -1066,6 +1066,57 @@ describe('orders of people', () => {
     expect(world.state('a')).toBe('healthy')
   })
 
+  describe('who only cordons sends nobody away', () => {
+    test.for(['before the fault', 'while its device is reset'] as const)('%s', (when) => {
+      const world = pair()
+      if (when === 'before the fault') order(world, 'cordon')
+      world.tell(xid('a-0', 48))
+      world.gone('r0')
+      if (when !== 'before the fault') order(world, 'cordon')
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      world.run(5 * MINUTE, 'a', 2)
+      expect(world.sent).toEqual(['drain r0'])
+      expect(world.nodes.view('a')).toMatchObject({ state: 'cordoned', runners: ['r1'] })
+      order(world, 'uncordon')
+      expect(world.state('a')).toBe('validating')
+      world.run(2 * MINUTE, 'a', 2)
+      expect(world.state('a')).toBe('healthy')
+    })
+
+    test('nor does a rule that only cordons', () => {
+      const world = pair()
+      world.tell(xid('a-1', 54, { text: 'Fatal' }))
+      world.run(3 * EVERY, 'a', 2, { 'a-0': { temperatureC: 90 } })
+      world.gone('r0')
+      world.run(5 * MINUTE, 'a', 2)
+      expect(world.sent).toEqual(['drain r0'])
+      expect(world.nodes.view('a')).toMatchObject({ state: 'cordoned', runners: ['r1'] })
+    })
+
+    test('and a node that cooled down meanwhile is nothing for people a day later', () => {
+      const world = pair()
+      world.gone('r1')
+      world.run(3 * EVERY, 'a', 2, { 'a-0': { temperatureC: 90 } })
+      world.gone('r0')
+      order(world, 'cordon')
+      world.run(2 * DAY, 'a', 2)
+      expect(world.state('a')).toBe('cordoned')
+    })
+
+    test('who drains wants it empty, whatever is repaired meanwhile, over a restart too', () => {
+      const world = pair()
+      world.tell(xid('a-0', 48))
+      world.gone('r0')
+      order(world, 'drain-node')
+      world.nodes = Nodes.restore(world.nodes.snapshot())
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+      world.gone('r1')
+      world.run(2 * DAY, 'a', 2)
+      expect(world.sent).toEqual(['drain r0', 'drain r1'])
+      expect(world.state('a')).toBe('draining')
+    })
+  })
+
   test('drain cordons first: two decisions; it stays until a person says otherwise', () => {
     const world = pair()
     order(world, 'drain-node')
