@@ -341,7 +341,9 @@ export function configured(turn: Turn, node: NodeRecord, event: Of<'node.configu
   node.canValidate = event.canValidate
   const rebooted = node.boot !== null && event.boot !== undefined && event.boot !== node.boot
   node.boot = event.boot ?? node.boot
-  if (rebooted && stateOf(node) === 'rebooting') remedied(turn, node, true)
+  if (!rebooted) return
+  if (stateOf(node) === 'rebooting') remedied(turn, node, true)
+  else over(turn, node, null, 'driver.hung')
 }
 
 /** An order was carried out. Answers why the fact is stale, or null. */

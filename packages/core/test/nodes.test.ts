@@ -973,6 +973,51 @@ describe('lost devices and sources', () => {
     expect(world.decisions[0]?.rule).toBe('driver.hung')
   })
 
+  describe('a driver that hung is over when the node has booted again, whoever did that', () => {
+    const boots = (world: World): void => {
+      world.tell({
+        type: 'node.configured',
+        node: 'a',
+        devices: ['a-0', 'a-1'],
+        canReset: true,
+        canReboot: true,
+        canValidate: false,
+        boot: 'boot-2',
+      })
+    }
+    const hangs = (world: World): void => {
+      world.tell({
+        type: 'source.failed',
+        node: 'a',
+        source: 'nvml',
+        why: 'unkillable',
+        detail: 'pid 7',
+      })
+    }
+    test('while its runners left: it proves itself, and is not booted a second time', () => {
+      const world = pair()
+      hangs(world)
+      boots(world)
+      world.gone('r0')
+      world.gone('r1')
+      world.run(2 * MINUTE, 'a', 2)
+      expect(world.orders).toEqual(['cordon', 'validate', 'uncordon'])
+    })
+
+    test('while the breaker withheld it: nothing is left to do', () => {
+      const world = pair()
+      world.node('b', 1)
+      world.node('c', 1)
+      world.tell({ ...xid('b-0', 48), node: 'b' })
+      hangs(world)
+      boots(world)
+      expect(world.state('a')).toBe('healthy')
+      world.clear()
+      world.tell({ type: 'order.retire', node: 'b', by: 'ann' })
+      expect(world.sent).toEqual([])
+    })
+  })
+
   test('devices that come and go during a reset are not lost', () => {
     const world = pair()
     world.gone('r0')
