@@ -5,6 +5,7 @@
 import { askBreaker, hasRoom } from './node-breaker.ts'
 import { chooseRemedy, REBOOT } from './node-ladder.ts'
 import {
+  isStranger,
   keep,
   limits,
   tenantsOf,
@@ -21,7 +22,10 @@ export type Found = Pick<Fault, 'device' | 'rule' | 'class' | 'doubt' | 'text'> 
   Partial<Pick<Fault, 'signature' | 'level' | 'idleUntil' | 'by' | 'compared'>>
 
 /** A fault that takes something out of service was found. An equal one that is open is the same. */
-export function found(turn: Turn, node: NodeRecord, what: Found): void {
+export function found(turn: Turn, node: NodeRecord, told: Found): void {
+  const device = meant(told.device)
+  const what =
+    device === told.device ? told : { ...told, device, text: `${told.device}: ${told.text}` }
   const fault: Fault = {
     signature: what.rule,
     level: false,
@@ -47,6 +51,11 @@ export function found(turn: Turn, node: NodeRecord, what: Found): void {
     return
   }
   demand(turn, node, fault)
+}
+
+/** Whoever holds a device that nobody can name cannot be sent away alone: the whole node is meant. */
+function meant(device: string | null): string | null {
+  return device === null || isStranger(device) ? null : device
 }
 
 /** Carries on with one fault: out of service when it is not yet, and then the next remedy. */
@@ -407,7 +416,7 @@ export function escalated(turn: Turn, node: NodeRecord): void {
 export function over(turn: Turn, node: NodeRecord, device: string | null, rule: string): void {
   const before = node.faults.length
   node.faults = node.faults.filter(
-    (fault) => fault.device !== device || fault.rule !== rule || fault.state === 'tried',
+    (fault) => fault.device !== meant(device) || fault.rule !== rule || fault.state === 'tried',
   )
   if (before === node.faults.length) return
   calm(turn, node, rule)

@@ -13,7 +13,7 @@ import {
   sendAway,
 } from './node-care.ts'
 import type { NodeEvent } from './node-event.ts'
-import type { NodeRecord } from './node-record.ts'
+import { isStranger, type NodeRecord } from './node-record.ts'
 import { inService, stateOf, type Turn } from './node-turn.ts'
 
 type OrderEvent = Extract<NodeEvent, { readonly node: string; readonly by: string }>
@@ -102,7 +102,8 @@ function reset(
   if (refused !== null) return refused
   if (device !== undefined && !node.devices.has(device))
     return `node ${node.id} has no device ${device}`
-  const devices = device !== undefined ? [device] : [...node.devices.keys()]
+  const devices =
+    device !== undefined ? [device] : [...node.devices.keys()].filter((uuid) => !isStranger(uuid))
   for (const uuid of devices.length > 0 ? devices : [null]) {
     if (isUnderWay(node, 'resetting', uuid)) continue
     found(turn, node, {

@@ -217,7 +217,8 @@ export function deviceOf(node: NodeRecord, name: string): DeviceRecord | null {
   return device
 }
 
-const isStranger = (name: string): boolean => name.startsWith('pci:')
+/** Is this a name of the kernel's, for a device that no sample was at? Whose device it is nobody knows. */
+export const isStranger = (name: string): boolean => name.startsWith('pci:')
 
 /** The kernel names devices by PCI address (`pci:0000:1a:00`): the UUID that was sampled at it, else the name itself. */
 export function resolve(node: NodeRecord, name: string): string {

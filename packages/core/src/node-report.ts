@@ -78,9 +78,6 @@ function recognise(node: NodeRecord, device: DeviceRecord, pci: string): void {
   node.devices.delete(stranger.uuid)
   device.lastXid = stranger.lastXid
   device.xids.push(...stranger.xids)
-  node.faults = node.faults.map((fault) =>
-    fault.device === stranger.uuid ? { ...fault, device: device.uuid } : fault,
-  )
 }
 
 /** A device says all kinds of things while it is being reset. */

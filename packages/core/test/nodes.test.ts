@@ -576,6 +576,8 @@ describe('what is true of a node while it lasts', () => {
 })
 
 describe('Xids', () => {
+  const to = (action: string): string => `GPU recovery action changed from 0x0 (None) to ${action}`
+
   test('an application error ends the runner on the device, nothing else', () => {
     const world = pair()
     world.tell(xid('a-0', 31))
@@ -754,6 +756,45 @@ describe('Xids', () => {
     expect(world.nodes.view('a')?.devices[1]).toMatchObject({ uuid: 'a-1', lastXid: 13 })
   })
 
+  test('one that nobody can name is not reset under somebody’s runner: everybody leaves first, and all are reset', () => {
+    const world = pair()
+    world.tell(xid('pci:0000:09:00', 48))
+    expect(world.orders).toEqual(['cordon'])
+    expect(world.sent).toEqual(['drain r0', 'drain r1'])
+    expect(world.commands.find(({ type }) => type === 'alert')).toMatchObject({
+      text: expect.stringContaining('pci:0000:09:00'),
+    })
+    world.gone('r0')
+    world.gone('r1')
+    world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    world.run(2 * MINUTE, 'a', 2)
+    expect(world.orders).toEqual(['cordon', 'reset', 'validate', 'uncordon'])
+  })
+
+  test('and what the driver takes back of it is over', () => {
+    const world = pair()
+    world.tell(xid('pci:0000:09:00', 154, { text: to('0x4 (Drain and Reset)') }))
+    world.pass(2_000)
+    expect(world.state('a')).toBe('draining')
+    world.tell(
+      xid('pci:0000:09:00', 154, {
+        text: 'GPU recovery action changed from 0x4 (Drain and Reset) to 0x0 (None)',
+      }),
+    )
+    expect(world.state('a')).toBe('validating')
+  })
+
+  test('nor does a reset of all name it', () => {
+    const world = pair()
+    world.gone('r0')
+    world.gone('r1')
+    world.tell(xid('pci:0000:09:00', 13))
+    world.tell({ type: 'order.reset', node: 'a', by: 'ann' })
+    for (let i = 0; i < 3; i++)
+      world.tell({ type: 'node.reset.ended', node: 'a', passed: true, detail: '' })
+    expect(world.orders).toEqual(['cordon', 'reset a-0', 'reset a-1', 'validate'])
+  })
+
   test('Xid 154 has the last word, once it has settled', () => {
     const world = pair()
     world.tell(
@@ -774,8 +815,6 @@ describe('Xids', () => {
     expect(world.sent).toEqual(['fault r0 recovery', 'drain r0'])
     expect(world.decisions[0]).toMatchObject({ rule: 'recovery' })
   })
-
-  const to = (action: string): string => `GPU recovery action changed from 0x0 (None) to ${action}`
 
   test('each device’s recovery action settles for itself, also where no sample tells of it', () => {
     const world = pair()
