@@ -77,6 +77,7 @@ function recognise(node: NodeRecord, device: DeviceRecord, pci: string): void {
   if (stranger === undefined) return
   node.devices.delete(stranger.uuid)
   device.lastXid = stranger.lastXid
+  device.memory = stranger.memory
   device.xids.push(...stranger.xids)
 }
 

@@ -746,6 +746,17 @@ describe('Xids', () => {
     ])
   })
 
+  test('what the driver asks for of it settles under its name', () => {
+    const world = new World()
+    world.node('a', 0)
+    world.tell(xid('pci:0000:01:00', 154, { text: to('0x2 (Node Reboot Required)') }))
+    world.pass(1_000)
+    world.sample('a', 2)
+    world.pass(1_000)
+    expect(world.decisions[0]).toMatchObject({ rule: 'recovery', to: 'cordoned' })
+    expect(world.orders).toEqual(['cordon', 'reboot'])
+  })
+
   test('one that the kernel spoke of and no sample has named yet is not missing', () => {
     const world = new World()
     world.node('a', 1)
