@@ -285,6 +285,14 @@ export function watchRare(fleet: Fleet, runner: RunnerRecord, anew = true): void
     arm(runner.slot * 3 + 1, policy.betweenRequestsMs)
 }
 
+/** A runner fell idle: an exclusive check that waited for that is made now. */
+export function betweenRequests(fleet: Fleet, runner: RunnerRecord): void {
+  const { exclusive, betweenRequestsMs } = runner.app.policy
+  if (!exclusive || betweenRequestsMs === 0 || runner.wanted !== null) return
+  const due = Math.max(runner.exclusiveAt, runner.readyAt) + betweenRequestsMs
+  if (due <= fleet.now) fleet.rare.set(runner.slot * 3 + 1, fleet.now)
+}
+
 /** A rare deadline passed. */
 export function rareDue(fleet: Fleet, key: number): void {
   const runner = fleet.owners[Math.floor(key / 3)]
@@ -325,11 +333,11 @@ export function rareDue(fleet: Fleet, key: number): void {
   const between = policy.exclusive && policy.betweenRequestsMs > 0
   if (between) fleet.rare.set(key, fleet.now + policy.betweenRequestsMs)
   if (runner.wanted !== null) return ask(fleet, runner)
-  if (!between || !accepting || runner.counted > 0) return
-  const due =
-    Math.max(runner.idleSince, runner.exclusiveAt, runner.readyAt) + policy.betweenRequestsMs
-  // It fell idle meanwhile: looked at again when that is long enough ago, not a whole round later.
+  if (!between || !accepting) return
+  const due = Math.max(runner.exclusiveAt, runner.readyAt) + policy.betweenRequestsMs
   if (due > fleet.now) return fleet.rare.set(key, due)
+  // One that is at work is looked at as soon as it is not.
+  if (runner.counted > 0) return
   runner.exclusiveAt = fleet.now
   tell(fleet, runner, {
     type: 'check.due',

@@ -5,7 +5,15 @@
 import type { AttemptEnded, HealthEvent, RunnerOrderGiven } from './event.ts'
 import { leaveNode } from './node-bond.ts'
 import { outcomeRules, outcomes } from './outcome.ts'
-import { answered, lookCloser, portOpened, TCP_FRESH_MS, watchPort, watchRare } from './probe.ts'
+import {
+  answered,
+  betweenRequests,
+  lookCloser,
+  portOpened,
+  TCP_FRESH_MS,
+  watchPort,
+  watchRare,
+} from './probe.ts'
 import { settleRequest } from './request.ts'
 import { degrade, owe, proveStart } from './start.ts'
 import { runnersOf, type AppRecord, type Fleet, type RunnerRecord } from './state.ts'
@@ -110,8 +118,10 @@ export function told(fleet: Fleet, runner: RunnerRecord, inFlight: number, at: n
   if (inFlight === runner.counted) return
   touch(fleet, runner)
   runner.app.working += inFlight - runner.counted
-  if (inFlight === 0 && runner.counted > 0) runner.idleSince = at
+  const fellIdle = inFlight === 0 && runner.counted > 0
+  if (fellIdle) runner.idleSince = at
   runner.counted = inFlight
+  if (fellIdle) betweenRequests(fleet, runner)
   fleet.dirty.add(runner.app)
 }
 

@@ -688,18 +688,24 @@ test('betweenRequestsSeconds: an idle runner is checked when none ran that long;
   expect(stage.word()).toBe('busy')
 })
 
-test('betweenRequestsSeconds: who fell idle meanwhile is checked when that is so long ago, not a round later', () => {
+test('betweenRequestsSeconds: one that is in use is checked as it falls idle, when none ran that long', () => {
   const stage = ready(
     1,
     checked({ exclusive: true, callRegularly: false, betweenRequestsSeconds: 30 }),
   )
-  stage.load(1, 1)
-  stage.wait(10)
-  stage.load(1, 0)
-  stage.wait(29.9)
-  expect(stage.word()).toBe('idle')
-  stage.wait(0.1)
-  expect(stage.word()).toBe('idle+paused')
+  const checkedAt: number[] = []
+  for (let second = 0; second < 100; second++) {
+    // Ten seconds of work and ten of rest, in turns: it never rests for as long as is asked for.
+    if (second % 20 === 0) stage.load(1, 1)
+    if (second % 20 === 10) stage.load(1, 0)
+    stage.wait(1)
+    if (stage.word() !== 'idle+paused') continue
+    checkedAt.push(second + 1)
+    stage.tell({ type: 'work.counted', ...stage.life(), inFlight: 0 })
+    stage.answer('probe.passed')
+  }
+  // Ready 25 s before: due at 5, 40, 70 and 100, two of them in the middle of work.
+  expect(checkedAt).toEqual([11, 40, 71, 100])
 })
 
 test('a missed heartbeat rests on the last fact of its runner, and says how long nothing came: nobody else is blamed', () => {
