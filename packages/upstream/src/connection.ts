@@ -2,7 +2,6 @@
  * One connection: carries one request at a time, feeds what comes back to the reader, and knows when it may carry another. It is
  * used again only when both sides were read to their very end and nothing came besides.
  */
-import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { AnswerReader, type AnswerSink, type Progress } from './answer.ts'
 import type { AnswerHead } from './answer-head.ts'
@@ -10,6 +9,7 @@ import { BodySender, drain, TEXT_BYTES, type BodyFault } from './body.ts'
 import { cutOfConnect } from './fault.ts'
 import { lend, PIECE_BYTES } from './loan.ts'
 import type { Carrier, Journey } from './journey.ts'
+import { PatientSocket } from './patient-socket.ts'
 import type { Cut, Flight, Outgoing, Receiver } from './route.ts'
 
 /** What a connection tells its owner. */
@@ -36,7 +36,7 @@ export class Connection implements AnswerSink, Carrier {
   idleSince = 0
   idleUntil = 0
   readonly #owner: Owner
-  readonly #socket: Socket
+  readonly #socket: PatientSocket
   readonly #reader: AnswerReader
   #journey: Journey | null = null
   #sender: BodySender | null = null
@@ -52,8 +52,9 @@ export class Connection implements AnswerSink, Carrier {
     this.#owner = owner
     this.#reader = new AnswerReader(this)
     const onread = { buffer: shared, callback: (length: number) => this.#read(length) }
-    const socket = connect({ ...address, noDelay: true, onread })
+    const socket = new PatientSocket({ noDelay: true, onread })
     this.#socket = socket
+    socket.connect(address)
     this.#alarm = setTimeout(() => {
       this.#code = 'ETIMEDOUT'
       socket.destroy()

@@ -426,6 +426,35 @@ describe('bodies', () => {
     expect(server.sockets.length).toBe(2)
   })
 
+  test('an answer that came before a reset is heard, though the rest of the body could not be written', async () => {
+    const body = new PassThrough()
+    const server = await serve((socket) =>
+      socket.once('data', () => {
+        socket.write(OK)
+        socket.resetAndDestroy()
+        // In the same turn: it fails before anybody can have read the answer.
+        body.write(big)
+      }),
+    )
+    const sent = ask(open(server.url), { method: 'POST', body })
+    body.write('the beginning')
+    const ear = await sent
+    expect([ear.status, ear.body, ear.cut]).toEqual([200, 'ok', null])
+  })
+
+  test('a body that could not be written and no answer is a cut', async () => {
+    const body = new PassThrough()
+    const server = await serve((socket) =>
+      socket.once('data', () => {
+        socket.resetAndDestroy()
+        body.write(big)
+      }),
+    )
+    const sent = ask(open(server.url), { method: 'POST', body })
+    body.write('the beginning')
+    expect((await sent).cut).toBe('disconnected')
+  })
+
   test('the head goes out though the body is late', async () => {
     const server = await serve(() => {})
     const body = new PassThrough()
