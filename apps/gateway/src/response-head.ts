@@ -144,6 +144,15 @@ export interface RunnerHead {
   readonly length: number
 }
 
+const hintsIn = (list: string): readonly string[] =>
+  list
+    .split(',')
+    .map((hint) => hint.trim())
+    .filter((hint) => hint !== '')
+
+/** The name of a media type has no case. */
+const eventStream = /^text\/event-stream[\t ]*(?:;|$)/i
+
 /** Reads a runner's raw head. */
 export function readRunnerHead(raw: readonly string[]): RunnerHead {
   const forward: string[] = []
@@ -162,13 +171,11 @@ export function readRunnerHead(raw: readonly string[]): RunnerHead {
         drop = named(value, drop)
         break
       case 'x-fal-runner-hints':
-        hints = value
-          .split(',')
-          .map((hint) => hint.trim())
-          .filter((hint) => hint !== '')
+        // Several lines of one name are one list: so `setHeader` of node writes an array.
+        hints = [...(hints ?? []), ...hintsIn(value)]
         break
       case 'content-type':
-        stream = value.startsWith('text/event-stream')
+        stream = eventStream.test(value)
         break
       case 'content-length':
         length = Number(value)

@@ -163,7 +163,11 @@ test.for([
 
 test('hints and streams are seen', () => {
   expect(readRunnerHead(['x-fal-runner-hints', 'a, b,,c']).hints).toEqual(['a', 'b', 'c'])
+  const lines = ['x-fal-runner-hints', 'a, b', 'X-Fal-Runner-Hints', 'c']
+  expect(readRunnerHead(lines).hints).toEqual(['a', 'b', 'c'])
   expect(readRunnerHead(['x-fal-runner-hints', '']).hints).toEqual([])
   expect(readRunnerHead([]).hints).toBeNull()
   expect(readRunnerHead(['content-type', 'text/event-stream; charset=utf-8']).stream).toBe(true)
+  expect(readRunnerHead(['content-type', 'Text/Event-Stream']).stream).toBe(true)
+  expect(readRunnerHead(['content-type', 'text/event-streams']).stream).toBe(false)
 })
