@@ -5,6 +5,7 @@
 import {
   declarationWarnings,
   declareHealthCheck,
+  invalid,
   wellKnownPath,
   type HealthCheckDeclaration,
   type HealthCheckOptions,
@@ -19,6 +20,12 @@ export function serveDeclaration(app: FastifyInstance): Declare {
   let declared: HealthCheckDeclaration | null = null
   let from: HealthCheckOptions | null = null
   const declare: Declare = (method, path, options) => {
+    // A gateway reads it at the root of the app; in a scope nobody would.
+    if (app.prefix !== '')
+      throw invalid(
+        'healthCheck',
+        `is not read below ${app.prefix}: register the plugin at the root`,
+      )
     declared = declareHealthCheck(method, path, options, declared)
     from = options
     for (const warning of declarationWarnings(declared))

@@ -89,23 +89,25 @@ async function plugin(app: FastifyInstance, options: HealthOptions): Promise<voi
 }
 
 function serve(app: FastifyInstance, endpoints: Endpoints<Asker>): void {
-  const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    const url = request.raw.url ?? '/'
-    const at = url.indexOf('?')
-    const path = at === -1 ? url : url.slice(0, at)
-    const query = at === -1 ? '' : url.slice(at + 1)
-    const { accept } = request.headers
-    const answer = endpoints.answer({ path, query, accept, request })
-    if (answer === null) return reply.callNotFound()
-    if (answer instanceof Promise) void answer.then((later) => send(reply, later))
-    else send(reply, answer)
-    return reply
+  // Which path is meant is the router's to say: the address may begin with the prefix of a scope, or be spelled in other ways.
+  const serveAt = (url: string, pathOf: (params: unknown) => string) => {
+    const handler = (request: FastifyRequest, reply: FastifyReply) => {
+      const { url = '' } = request.raw
+      const at = url.indexOf('?')
+      const query = at === -1 ? '' : url.slice(at + 1)
+      const { accept } = request.headers
+      const answer = endpoints.answer({ path: pathOf(request.params), query, accept, request })
+      if (answer === null) return reply.callNotFound()
+      if (answer instanceof Promise) void answer.then((later) => send(reply, later))
+      else send(reply, answer)
+      return reply
+    }
+    // Probes come every few seconds from everywhere: their requests are logged only when something goes wrong.
+    app.get(url, { handler, logLevel: 'warn' })
   }
-  // Probes come every few seconds from everywhere: their requests are logged only when something goes wrong.
-  const route = { handler, logLevel: 'warn' } as const
-  for (const path of endpoints.paths) app.get(path, route)
-  app.get(`${endpoints.groupPath}:group`, route)
-  app.get(`${endpoints.checkPath}:check`, route)
+  for (const path of endpoints.paths) serveAt(path, () => path)
+  for (const path of [endpoints.groupPath, endpoints.checkPath])
+    serveAt(`${path}:name`, (params) => path + (params as { name: string }).name)
 }
 
 function send(reply: FastifyReply, answer: HealthResponse): void {

@@ -11,12 +11,13 @@ export function shedLoad(
   pressure: Pressure,
   endpoints: Pick<Endpoints, 'paths' | 'groupPath' | 'checkPath'>,
 ): void {
-  const served = new Set([
+  const paths = [
     ...endpoints.paths,
-    `${endpoints.groupPath}:group`,
-    `${endpoints.checkPath}:check`,
+    `${endpoints.groupPath}:name`,
+    `${endpoints.checkPath}:name`,
     wellKnownPath,
-  ])
+  ]
+  const served = new Set(paths.map((path) => app.prefix + path))
   const detail = 'The server is overloaded. Try again later.'
   const body = { detail, error_type: 'overloaded', message: detail }
   app.addHook('onRequest', (request, reply, done) => {

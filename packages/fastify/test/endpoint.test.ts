@@ -335,6 +335,32 @@ test('a prefix, metrics and HEAD', async () => {
   expect(body).toContain('health_check_runs_total{check="database",status="healthy"} 1\n')
 })
 
+test.for(['/live', '/health?verbose', '/health/checks/database', '/health/groups/storage'])(
+  'in a scope with a prefix, and however the router takes it: %s',
+  async (url) => {
+    const lenient = { ignoreTrailingSlash: true, caseSensitive: false }
+    const app = fastify({ routerOptions: lenient })
+    apps.push(app)
+    const options: HealthOptions = {
+      checks: { database: { check: up, groups: ['storage'] } },
+      overload: { maxRssBytes: 1, sampleSeconds: 0.01 },
+    }
+    await app.register(
+      async (scope) => {
+        await scope.register(health, options)
+        scope.get('/work', up)
+      },
+      { prefix: '/api' },
+    )
+    await expect.poll(async () => (await ask(app, '/api/work')).status).toBe(429)
+    expect((await ask(app, `/api${url}`)).status).toBe(200)
+    expect((await ask(app, url)).status).toBe(404)
+    const [path, query] = url.split('?')
+    const spelled = `/API${path}/${query === undefined ? '' : `?${query}`}`
+    expect((await ask(app, spelled)).status).toBe(200)
+  },
+)
+
 test('the health system itself broken is 500, and tells nothing', async () => {
   const secret = 'postgres://user:hunter2@db.internal'
   const app = await start({

@@ -87,6 +87,18 @@ describe('the declaration', () => {
     expect((await app.inject(wellKnown)).json()).toEqual({ path: '/check', method: 'GET' })
   })
 
+  test('below a prefix, where no gateway reads it, it is refused', async () => {
+    const app = fastify()
+    apps.push(app)
+    const scope = app.register((inner) => inner.register(health, { healthCheck: {} }), {
+      prefix: '/api',
+    })
+    await expect(scope).rejects.toMatchObject({
+      code: 'HEALTH_POLICY_INVALID',
+      message: expect.stringContaining('not read below /api') as string,
+    })
+  })
+
   test('a second one is an error that names both routes', async () => {
     const app = await runner()
     app.get('/health-a', { health: {} }, ok)
