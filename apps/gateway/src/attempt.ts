@@ -3,6 +3,7 @@
  * once. It never retries, and never writes to a caller itself; that is its sink's work.
  */
 import {
+  BY_RUNNER,
   hints,
   inFlight,
   judge,
@@ -174,7 +175,9 @@ export class Attempt implements Receiver {
     this.#status = status
     this.#headers = this.#judged ? head.outcome : undefined
     if (head.hints !== null) hints(this.#gateway.fleet, this.runner.handle, head.hints)
-    if (head.stream && this.#headers?.check === true) this.#askForCheck()
+    // An error is judged as any other, at its end: there the check takes the place of the one that an error asks for.
+    const early = head.stream && outcomes[outcomeOf(status)].runner === 'healthy'
+    if (early && this.#headers?.check === true) this.#askForCheck()
     if (this.#what.mode !== 'queue' && this.#ends(status))
       this.#verdict = this.#gateway.lanes.wait(VERDICT_MS, () => this.#tell(this.#outcome(), true))
     if (!this.#left) this.#sink.head(status, head)
@@ -243,10 +246,11 @@ export class Attempt implements Receiver {
   #askForCheck(): void {
     const { check: _, ...rest } = this.#headers!
     this.#headers = rest
+    this.#crossed = true
     this.#gateway.supervisor.tell({
       type: 'order.check',
       runner: this.runner.id,
-      by: 'x-fal-runner-health-check',
+      by: BY_RUNNER,
       manual: true,
     })
   }

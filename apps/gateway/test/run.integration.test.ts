@@ -213,6 +213,29 @@ describe('a runner that fails', () => {
     expect(gateway.runner(served(response))?.reason).toBe('connection_lost')
   })
 
+  test.for([200, 500])(
+    'an event stream of status %i that asks for a check is judged by what it asked for, and listed',
+    async (status) => {
+      type Decision = { seq: number; rule: string; subject: { id: string } }
+      const decisions = async (since: number): Promise<readonly Decision[]> => {
+        const answer = await fetch(`${gateway.url}/v1/decisions?since=${since}&limit=1000`)
+        return ((await answer.json()) as { decisions: Decision[] }).decisions
+      }
+      const before = (await decisions(0)).at(-1)?.seq ?? 0
+      const query = `status=${status}&type=text/event-stream&x-fal-runner-health-check=1`
+      const response = await fetch(`${gateway.url}/run/test/one/x?${query}`)
+      await response.text()
+      const rules = async (): Promise<readonly string[]> =>
+        (await decisions(before))
+          .filter(({ subject }) => subject.id === served(response))
+          .map(({ rule }) => rule)
+      await expect.poll(rules).toEqual(['health.manual', 'health.manual'])
+      const id = response.headers.get('x-fal-request-id')
+      const entry = await (await fetch(`${gateway.url}/v1/requests/${id}`)).json()
+      expect(entry).toMatchObject({ final: { status }, attempts: [{ status }] })
+    },
+  )
+
   test('by taking longer than requestTimeoutSeconds: 504, ended', async () => {
     const response = await fetch(`${gateway.url}/run/test/short/x?delay=60000`)
     expect([response.status, errorType(response)]).toEqual([504, 'request_timeout'])

@@ -58,6 +58,7 @@ export { type Snapshot } from './snapshot-row.ts'
 export { conditionOf, type Disposition, dispose, requestMachine } from './request.ts'
 export { type Ended, NEW_RECORD, type RequestRecord } from './retry.ts'
 export {
+  BY_RUNNER,
   judged,
   MAX_RETRY_AFTER_MS,
   type OutcomeName,

@@ -148,12 +148,15 @@ const flag = (value: string | undefined): boolean | undefined => {
 /** Longest `Retry-After` that is obeyed, in ms. */
 export const MAX_RETRY_AFTER_MS = 300_000
 
+/** Who orders the check that a runner's stream asks for by its headers, hours before its attempt ends: the rule is `health.manual`. */
+export const BY_RUNNER = 'x-fal-runner-health-check'
+
 /** Reads a runner's answer headers (lower-case names); undefined when none of ours is there, which is the usual case. */
 export function readOutcomeHeaders(
   get: (name: string) => string | undefined,
 ): OutcomeHeaders | undefined {
   const stop = flag(get('x-fal-stop-runner'))
-  const asked = get('x-fal-runner-health-check')
+  const asked = get(BY_RUNNER)
   const needsRetry = flag(get('x-fal-needs-retry'))
   const after = get('retry-after')
   if (stop === undefined && asked === undefined && needsRetry === undefined && after === undefined)

@@ -4,7 +4,7 @@
  */
 import type { AttemptEnded, HealthEvent, RunnerOrderGiven } from './event.ts'
 import { leaveNode } from './node-bond.ts'
-import { outcomeRules, outcomes } from './outcome.ts'
+import { BY_RUNNER, outcomeRules, outcomes } from './outcome.ts'
 import {
   answered,
   betweenRequests,
@@ -101,7 +101,7 @@ export function applyRunnerFact(
         return tell(fleet, runner, {
           type: 'check.asked',
           kind: hasCheck ? 'manual' : 'tcp',
-          rule: 'order.check',
+          rule: event.by === BY_RUNNER ? 'health.manual' : 'order.check',
           at,
           seq,
         })

@@ -1,6 +1,6 @@
 /** Semantics 3: what a check means, when it is made, and what may be done on its word. */
 import { expect, test } from 'vitest'
-import type { HealthCheckOptions, ProbeKind } from '../src/index.ts'
+import { BY_RUNNER, type HealthCheckOptions, type ProbeKind } from '../src/index.ts'
 import { APP, CHECK, ready, Stage } from './stage.ts'
 
 const checked = (more: Partial<HealthCheckOptions>, size = 1) => ({
@@ -553,6 +553,12 @@ test('order.check asks for a regular check now, or for a manual one', () => {
   stage.answer('probe.passed')
   stage.tell({ type: 'order.check', runner: stage.id(), by: 'me', manual: true })
   expect([stage.said(), kinds(stage)]).toEqual([['idle → verifying order.check'], ['manual']])
+})
+
+test('a check that the runner asked for in the middle of a stream is no operator’s', () => {
+  const stage = ready()
+  stage.tell({ type: 'order.check', runner: stage.id(), by: BY_RUNNER, manual: true })
+  expect([stage.said(), kinds(stage)]).toEqual([['idle → verifying health.manual'], ['manual']])
 })
 
 test.for([
