@@ -305,12 +305,18 @@ function readPath(path: string, option: string): string {
   return path
 }
 
+/** The status of a service is in the body: with these `Response` throws, and node announces a length of what it does not send. */
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
+
 function readCodes(given: EndpointOptions['statusCodes']): Record<Status, number> {
   const codes = { healthy: 200, degraded: 200, unhealthy: 503 }
   refuseUnknown(given ?? {}, codes, 'statusCodes')
   for (const [status, code] of Object.entries(given ?? {})) {
-    if (!Number.isInteger(code) || code < 200 || code > 599)
-      throw invalid(`statusCodes.${status}`, 'must be an HTTP status from 200 to 599')
+    if (!Number.isInteger(code) || code < 200 || code > 599 || bodiless.has(code))
+      throw invalid(
+        `statusCodes.${status}`,
+        'must be an HTTP status from 200 to 599 whose answer has a body, so not 204, 205 or 304',
+      )
   }
   return { ...codes, ...given }
 }

@@ -294,6 +294,12 @@ describe('what is refused at registration', () => {
       'HEALTH_POLICY_INVALID',
       'statusCodes.unhealthy',
     ],
+    [
+      'a status whose answer has no body',
+      { statusCodes: { healthy: 204 } },
+      'HEALTH_POLICY_INVALID',
+      'statusCodes.healthy',
+    ],
     ['the environment as info', { info: process.env as never }, 'HEALTH_POLICY_INVALID', 'info'],
     ['an object as info', { info: { a: {} as never } }, 'HEALTH_POLICY_INVALID', 'info.a'],
     [
