@@ -176,7 +176,8 @@ export class Attempt implements Receiver {
     this.#headers = this.#judged ? head.outcome : undefined
     if (head.hints !== null) hints(this.#gateway.fleet, this.runner.handle, head.hints)
     // An error is judged as any other, at its end: there the check takes the place of the one that an error asks for.
-    const early = head.stream && outcomes[outcomeOf(status)].runner === 'healthy'
+    const stream = head.stream || this.#what.mode === 'stream'
+    const early = stream && outcomes[outcomeOf(status)].runner === 'healthy'
     if (early && this.#headers?.check === true) this.#askForCheck()
     if (this.#what.mode !== 'queue' && this.#ends(status))
       this.#verdict = this.#gateway.lanes.wait(VERDICT_MS, () => this.#tell(this.#outcome(), true))

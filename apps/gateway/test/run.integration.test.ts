@@ -236,6 +236,29 @@ describe('a runner that fails', () => {
     },
   )
 
+  test.for(['text/event-stream', 'application/x-ndjson'])(
+    'a stream of %s that asks for a check is not waited for',
+    async (type) => {
+      const before = Date.now()
+      const response = await fetch(
+        `${gateway.url}/run/test/one/stream?hold&events=1&check&type=${type}`,
+      )
+      const id = served(response)
+      const told = async (): Promise<boolean> => {
+        const answer = await fetch(`${gateway.url}/v1/runners/${id}`)
+        const { inFlight, lastProbe } = (await answer.json()) as {
+          inFlight: number
+          lastProbe: { kind: string; at: string } | null
+        }
+        if (inFlight !== 1 || lastProbe?.kind !== 'manual') return false
+        return Date.parse(lastProbe.at) >= before
+      }
+      await expect.poll(told).toBe(true)
+      await fetch(`${gateway.runner(id)!.url}/go`)
+      await response.text()
+    },
+  )
+
   test('by taking longer than requestTimeoutSeconds: 504, ended', async () => {
     const response = await fetch(`${gateway.url}/run/test/short/x?delay=60000`)
     expect([response.status, errorType(response)]).toEqual([504, 'request_timeout'])

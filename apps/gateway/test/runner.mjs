@@ -89,7 +89,8 @@ const server = createServer(async (request, response) => {
     }
   }
   if (url.pathname.endsWith('/stream')) {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const asks = wish.has('check') ? { 'x-fal-runner-health-check': '1' } : {}
+    response.writeHead(200, { 'content-type': wish.get('type') ?? 'text/event-stream', ...asks })
     for (let i = 0; i < Number(wish.get('events') ?? 3); i++) {
       response.write(`data: ${JSON.stringify({ i })}\n\n`)
       if (wish.has('hold')) await new Promise((resolve) => held.push(resolve))
