@@ -13,7 +13,7 @@ import {
 import type { Settlement } from './attempt.ts'
 import type { Refusal } from './error-answer.ts'
 import type { Gateway } from './gateway.ts'
-import type { Line, Supply } from './line.ts'
+import type { Supply } from './line.ts'
 import { CANCELLED, ownAnswer, QueueAttempt } from './queue-attempt.ts'
 import { createQueueBook, type Leased } from './queue-book.ts'
 import { createQueueTime } from './queue-time.ts'
@@ -27,12 +27,6 @@ const PAUSE_MS = 500
 /** At the end: how long the queue may take to write what is handed back, in ms. */
 const SETTLE_MS = 3000
 
-interface Held {
-  readonly lease: Lease
-  /** null: no slot yet. */
-  attempt: QueueAttempt | null
-}
-
 type Rejection = Extract<Command, { type: 'reject' }>
 
 /** The dispatcher as the routes see it. */
@@ -41,13 +35,11 @@ export interface Dispatcher extends Supply {
   begin(): void
   /** Cancels a request; `asked`: it runs, and its runner was told. */
   cancel(id: string): Promise<'cancelled' | 'asked' | 'completed' | 'unknown'>
-  /** Hands back what was leased for an app and has no slot yet. */
-  recall(app: string): Promise<void>
   /** An app came, changed or left: what waits for it starts, or is told and kept. */
   changed(app: string): void
   /** Carries out orders about requests. */
   perform(commands: readonly Command[]): void
-  /** Hands back what has no slot; resolves when no attempt is in flight. */
+  /** Resolves when no attempt is in flight. */
   drained(): Promise<void>
   /** Hands everything back that is still here; resolves when the queue has it, or has not taken it within some seconds. */
   close(): Promise<void>
@@ -63,7 +55,7 @@ const rejections: Readonly<Record<string, string>> = {
 /** Creates the dispatcher of a gateway. */
 export function createDispatcher(gateway: Gateway): Dispatcher {
   const { queue, clock, supervisor, lanes } = gateway
-  const held = new Map<string, Held>()
+  const held = new Map<string, QueueAttempt>()
   const paused = new Set<string>()
   let renewing: Cancel | null = null
   let begun = false
@@ -82,8 +74,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
   }
 
   const lookIdle = (): void => {
-    if (idle === null || [...held.values()].some(({ attempt }) => attempt !== null)) return
-    idle()
+    if (held.size === 0) idle?.()
   }
 
   /** Cancelled while they were between the queue and us, so that there was nobody to ask: it acts when they arrive. */
@@ -97,7 +88,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     const { lease } = attempt
     const { id, app, submittedAt } = lease.request
     const leased: Leased = { id, app, fence: lease.fence, submittedAt }
-    if (held.get(id)?.lease === lease) held.delete(id)
+    if (held.get(id) === attempt) held.delete(id)
     lookIdle()
     if (attempt.handedBack) return writes(id, book.release(leased))
     const line = attempt.line(end)
@@ -115,8 +106,8 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     for (const command of commands) {
       switch (command.type) {
         case 'cancel': {
-          const attempt = held.get(command.request)?.attempt
-          if (attempt == null) break
+          const attempt = held.get(command.request)
+          if (attempt === undefined) break
           attempt.attempt.askToCancel(() => {})
           if (command.cutAfterMs !== null)
             lanes.wait(command.cutAfterMs, () => attempt.attempt.cut())
@@ -182,30 +173,19 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     })
   }
 
-  /** Takes a leased request without a slot out of everything. */
-  const handBack = (lease: Lease): Promise<void> => {
-    const { id } = lease.request
-    held.delete(id)
-    const work = book.release({ id, fence: lease.fence })
+  /** A leased request without a slot waits in the queue: there its limit acts, it is counted, and its turn is its own. */
+  const handBack = ({ request: { id }, fence }: Lease): Promise<void> => {
+    const work = book.release({ id, fence })
     writes(id, work)
     return work
   }
-  const handBackOf = (line: Line | null): void => {
-    for (const lease of line?.withdrawAll() ?? []) void handBack(lease)
-  }
-  const handBackWaiting = (): void => {
-    for (const line of gateway.lines.all()) handBackOf(line)
-  }
 
   const leased = (app: string, leases: readonly Lease[], asked: number): void => {
-    for (const lease of leases) held.set(lease.request.id, { lease, attempt: null })
     // Nothing, though something was ready: asking again at once would ask for ever.
     if (leases.length === 0) pause(app)
-    // They are this line's even when the app left the configuration meanwhile: it may come back.
-    const line = gateway.lines.known(app)
-    line?.offer(leases, asked)
-    if (gateway.closing()) handBackWaiting()
-    else if (gateway.lines.of(app) === null) handBackOf(line)
+    // They are this line's even when the app left the configuration meanwhile: it counts what it asked for.
+    const left = gateway.lines.known(app)?.offer(leases, asked) ?? leases
+    for (const lease of left) void handBack(lease)
     for (const { request } of leases) arrived(request.id)
     reaper.schedule()
   }
@@ -225,15 +205,13 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
       const entry = queue.entry(id)
       if (entry === null) return 'unknown'
       if (entry.status === 'COMPLETED') return 'completed'
-      const waiting = gateway.lines.known(entry.app)?.withdraw(id) ?? null
-      if (waiting !== null) await handBack(waiting)
-      const attempt = held.get(id)?.attempt ?? null
-      if (attempt !== null) {
+      const attempt = held.get(id)
+      if (attempt !== undefined) {
         cancelRunning(attempt)
         return 'asked'
       }
       // In the same turn as the look at who holds it: later it may have arrived already.
-      if (waiting === null && entry.status !== 'IN_QUEUE') break
+      if (entry.status !== 'IN_QUEUE') break
       if (await cancelQueued(id)) return 'cancelled'
     }
     unwanted.add(id)
@@ -258,14 +236,20 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
       )
     },
     start(lease, handle: RunnerHandle) {
-      const { startBefore } = lease.request
+      const { id, app, startBefore } = lease.request
       if (startBefore !== null && startBefore < clock.wall()) {
-        // Its time passed while it was leased: back in the queue, its limit acts at once.
         judge(gateway.fleet, handle, runnerOf(gateway.fleet, handle).incarnation, 'client_left')
-        return void handBack(lease)
+        // Its time passed while it was leased. Nothing of its app is leased until its limit has acted in the queue: the slot is
+        // free, so it would be leased again before the reaper can look, and again, without end.
+        paused.add(app)
+        return void handBack(lease).then(() => {
+          reaper.look()
+          paused.delete(app)
+          gateway.lines.of(app)?.pump()
+        })
       }
       const attempt = new QueueAttempt(gateway, lease, handle, ended)
-      held.set(lease.request.id, { lease, attempt })
+      held.set(id, attempt)
       attempt.attempt.start()
     },
     begin() {
@@ -279,15 +263,10 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
       keepRenewing()
     },
     cancel,
-    async recall(app) {
-      await Promise.all((gateway.lines.known(app)?.withdrawAll() ?? []).map(handBack))
-    },
     changed(app) {
       const line = gateway.lines.of(app)
       if (line === null) {
-        const left = gateway.lines.known(app)
-        handBackOf(left)
-        left?.refuseAll(appGone(app))
+        gateway.lines.known(app)?.refuseAll(appGone(app))
       } else if (begun) {
         // Requests may have waited for an app that nobody has called since.
         line.pump()
@@ -296,7 +275,6 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     },
     perform,
     drained() {
-      handBackWaiting()
       return new Promise((resolve) => {
         idle = resolve
         lookIdle()
@@ -305,9 +283,7 @@ export function createDispatcher(gateway: Gateway): Dispatcher {
     async close() {
       renewing?.()
       reaper.close()
-      handBackWaiting()
-      for (const { attempt } of held.values()) {
-        if (attempt === null) continue
+      for (const attempt of held.values()) {
         attempt.handedBack = true
         attempt.attempt.cut()
       }

@@ -34,7 +34,7 @@ export interface Supply {
   start(lease: Lease, runner: RunnerHandle): void
 }
 
-/** At most so many leases are asked for at once: a slot that is given away meanwhile keeps its request waiting, not lost. */
+/** At most so many leases are asked for at once: the request of a slot that is lost meanwhile goes back. */
 const FETCH_MAX = 64
 
 /** The line of one app. */
@@ -45,6 +45,7 @@ export class Line {
   readonly #supply: Supply
   readonly #wake: () => void
   readonly #waiting = new Set<Waiter>()
+  /** What has just come; empty between turns. */
   readonly #leased: Lease[] = []
   /** Slots that are kept for leases on their way. */
   #fetching = 0
@@ -107,17 +108,12 @@ export class Line {
     return true
   }
 
-  /** Leases that were asked for have come. */
-  offer(leases: readonly Lease[], asked: number): void {
+  /** Leases that were asked for have come; answers those that got no slot, since theirs was lost meanwhile. */
+  offer(leases: readonly Lease[], asked: number): readonly Lease[] {
     this.#fetching -= asked
     this.#leased.push(...leases)
     this.pump()
-  }
-
-  /** Takes a leased request that has no slot yet out of the line; null when it is not here. */
-  withdraw(request: string): Lease | null {
-    const at = this.#leased.findIndex((lease) => lease.request.id === request)
-    return at === -1 ? null : this.#leased.splice(at, 1)[0]!
+    return this.#leased.splice(0)
   }
 
   /** Its app is no more: nobody who waits here would ever be served. */
@@ -127,11 +123,6 @@ export class Line {
       waiter.refuse(refusal)
     }
     this.#gauge()
-  }
-
-  /** Takes all leases without a slot out of the line. */
-  withdrawAll(): readonly Lease[] {
-    return this.#leased.splice(0)
   }
 
   /** Gives away the slots that are free. */

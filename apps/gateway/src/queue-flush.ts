@@ -15,8 +15,6 @@ const flushed = { ...CANCELLED, detail: 'The queue was flushed.' }
 /** Ends the requests of an app that wait; answers how many. */
 export async function flushQueue(gateway: Gateway, app: string, by: string): Promise<number> {
   const { queue, clock, metrics, supervisor, log } = gateway
-  // What is leased and has no slot yet waits as well.
-  await gateway.dispatcher.recall(app)
   const now = clock.wall()
   const ids: string[] = []
   const count = await queue.flush(app, ownAnswer(flushed, now, 'flushed', null), (ended) => {

@@ -27,6 +27,8 @@ export interface Reaper {
   begin(): void
   /** The queue's next time may have changed. */
   schedule(): void
+  /** Lets what is due act now. */
+  look(): void
   /** The lapse of a request whose order is being carried out; null for others. */
   lapse(id: string): Lapse | null
   close(): void
@@ -120,6 +122,9 @@ export function createReaper(gateway: Gateway, deps: ReaperDeps): Reaper {
       schedule()
     },
     schedule,
+    look() {
+      if (begun && !gateway.closing()) reap()
+    },
     lapse: (id) => lapses.get(id) ?? null,
     close() {
       alarm?.cancel()

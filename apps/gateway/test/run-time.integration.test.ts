@@ -12,6 +12,7 @@ const clock = new ManualClock()
 let handle: Handler = (_request, response) => void response.end('ok')
 let runner: Server
 let gateway: RunningGateway
+let prober: FakeProber
 const cancels: string[] = []
 
 beforeEach(async () => {
@@ -42,7 +43,7 @@ beforeEach(async () => {
         },
       },
     },
-    { clock, prober: (time) => new FakeProber(time) },
+    { clock, prober: (time) => (prober = new FakeProber(time)) },
   )
   await passUntil(() => (ready() ? true : null))
 })
@@ -265,6 +266,61 @@ describe('a queued request', () => {
     expect(entry(first).final?.status).toBe(200)
   })
 
+  describe('whose lease the disk takes', () => {
+    /** Something happens between the lease on the disk and its coming to us. */
+    const meanwhile = (happens: () => unknown) => {
+      const lease = gateway.queue.lease.bind(gateway.queue)
+      return vi.spyOn(gateway.queue, 'lease').mockImplementationOnce(async (...args) => {
+        const leases = await lease(...args)
+        await happens()
+        return leases
+      })
+    }
+
+    test('while its runner is lost waits in the queue, and is final at its time', async () => {
+      const { queue, supervisor } = gateway
+      const leases = meanwhile(() => {
+        const [id] = supervisor.fleet.runners.keys()
+        prober.answer('*', '*', 'silent')
+        supervisor.tell({ type: 'order.kill', runner: id!, by: 'a test', inFlight: 0 })
+      })
+      const id = await submit({ 'x-fal-request-timeout': '5' })
+      await gateway.until(() => leases.mock.settledResults[0]?.value ?? null)
+      await gateway.until(() => (entry(id).status === 'IN_QUEUE' ? true : null))
+      expect(queue.size('test/app', clock.wall())).toMatchObject({ ready: 1, all: 1 })
+      expect(demandOf(supervisor.fleet, 'test/app').queued).toBe(1)
+      await clock.pass(4900)
+      expect(entry(id).status).toBe('IN_QUEUE')
+      await clock.pass(200)
+      await completed(id)
+      expect(entry(id)).toMatchObject({
+        attempts: [],
+        final: { status: 504, cause: 'retry.deadline' },
+      })
+      expect(leases).toHaveBeenCalledTimes(1)
+    })
+
+    test('for longer than it may wait never starts, and is final though its runner is free', async () => {
+      let ran = 0
+      handle = (_request, response) => {
+        ran++
+        response.end('ok')
+      }
+      const leases = meanwhile(() => clock.pass(5100))
+      const id = await submit({ 'x-fal-request-timeout': '5' })
+      for (let round = 0; round < 40 && entry(id)?.status !== 'COMPLETED'; round++) {
+        await clock.pass(10)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      expect(entry(id)).toMatchObject({
+        attempts: [],
+        final: { status: 504, cause: 'retry.deadline' },
+      })
+      expect(ran).toBe(0)
+      expect(leases).toHaveBeenCalledTimes(1)
+    })
+  })
+
   test('that is cancelled while it waits never runs', async () => {
     const answers: ServerResponse[] = []
     handle = (_request, response) => void answers.push(response)
@@ -310,7 +366,8 @@ describe('a queued request', () => {
       let ran = 0
       handle = (_request, response) => {
         ran++
-        response.writeHead(429).end()
+        // Later than at once: what may start again at once is on its way to a runner before its cancel is.
+        response.writeHead(429, { 'retry-after': '5' }).end()
       }
       const gate = slow('requeue')
       const id = await submit()
