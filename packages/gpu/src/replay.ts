@@ -2,8 +2,10 @@
  * A recording as a source: facts of telemetry as JSON lines, at any speed. A journal is such a recording; lines of other facts
  * are passed over. It reads as it goes, and holds one line at a time.
  */
-import { createReadStream, type ReadStream } from 'node:fs'
+import { constants, createReadStream, openSync, statSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { createInterface, type Interface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { Cancel, Clock } from '@health/core'
 import { brief, type Sighting, type Source, type Tell } from './source.ts'
 
@@ -30,7 +32,7 @@ export class Replay implements Source {
   readonly #options: ReplayOptions
   #tell: Tell = () => {}
   #closed = false
-  #stream: ReadStream | null = null
+  #stream: Readable | null = null
   #lines: Interface | null = null
   #wake: () => void = () => {}
   #timer: Cancel = () => {}
@@ -91,7 +93,7 @@ export class Replay implements Source {
 
   async #playOnce(): Promise<number> {
     const { file, clock, speed = 1 } = this.#options
-    this.#stream = createReadStream(file, { encoding: 'utf8' })
+    this.#stream = open(file)
     const lines = createInterface({ input: this.#stream, crlfDelay: Infinity })
     this.#lines = lines
     const begun = clock.now()
@@ -138,4 +140,12 @@ export class Replay implements Source {
     const name = type.slice(type.indexOf('.') + 1)
     return { at, sighting: { ...rest, type: name } as unknown as Sighting }
   }
+}
+
+/** A pipe is read without a thread that waits for its next byte: nothing but that byte would end it, and the process waits for its threads. */
+function open(file: string): Readable {
+  if (!statSync(file).isFIFO()) return createReadStream(file, { encoding: 'utf8' })
+  // Open for writing as well, or the end of a pipe that nobody writes to yet would be told at once.
+  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK)
+  return new Socket({ fd, readable: true, writable: false }).setEncoding('utf8')
 }
