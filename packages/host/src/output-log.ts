@@ -73,9 +73,9 @@ export function boundLog(
       if (keep) lastCopy = now
       await rotate(path, limit, keep).then(() => void (trouble = null), complain)
       bytes = size(path)
-      plan(bytes > 0 || !keep ? FLOOD_MS : QUIET_MS)
+      plan(FLOOD_MS)
     } else {
-      const grown = Math.max(0, bytes - lastSize) / Math.max(1, now - lastLook)
+      const grown = (bytes - lastSize) / (now - lastLook)
       plan(
         grown > 0 ? Math.min(QUIET_MS, Math.max(FLOOD_MS, (limit - bytes) / grown / 2)) : QUIET_MS,
       )

@@ -225,9 +225,8 @@ class ProcessHost implements Host {
   }
 
   #awaitKilled(life: Life): void {
-    if (!life.process || life.process.leaving) return
-    if (!life.process.group.leads) return life.process.leaderEnded({ code: null, signal: null })
-    this.#clock.after(20, () => this.#awaitKilled(life))
+    if (!life.process?.group.leads) life.process?.leaderEnded({ code: null, signal: null })
+    else this.#clock.after(20, () => this.#awaitKilled(life))
   }
 
   #tell(fact: HostFact): void {

@@ -1,10 +1,12 @@
 /** What the next supervisor does with the processes of one that was killed: adopts them, or finds and ends them. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ProcessRecord, ProvisionOrder } from '@health/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { endOrphans, findOrphans } from '../src/orphan.ts'
+import { closeLog, logPath, openLog } from '../src/output-log.ts'
 import { isDead, linuxTable, type ProcessTable } from '../src/process-table.ts'
 import { alive, Stage, type FactOf } from './stage.ts'
 
@@ -120,6 +122,26 @@ test('an adopted process is killed with its whole group, and what it leaves behi
   expect(await alive(record.pid)).toEqual([])
 })
 
+test('a process that is adopted twice is one, also while what it leaves behind is ended', async () => {
+  const stage = new Stage({ leftoverGraceMs: 1_000 })
+  const record = await startAndLose(stage, stage.order('r1', stage.script('leaves', LEAVES)))
+  expect(await stage.host.adopt(record)).toBe(true)
+  process.kill(record.pid, 'SIGUSR2')
+  await stage.until(() => !isThere(record.pid))
+  expect(await stage.host.adopt(record)).toBe(true)
+  await stage.fact('process.exited', 'r1')
+  expect(stage.facts).toHaveLength(1)
+})
+
+test('close without keep tells the end of an adopted process, which no parent hears of', async () => {
+  const stage = new Stage({ watchMs: 60_000 })
+  const record = await startAndLose(stage, stage.order('r1', stage.script('deaf', DEAF)))
+  await stage.host.adopt(record)
+  await stage.host.close({ keep: false })
+  expect(stage.facts.map((fact) => fact.type)).toEqual(['process.exited'])
+  expect(await alive(record.pid)).toEqual([])
+})
+
 test('a pid that now belongs to another process is neither adopted nor touched', async () => {
   const stage = new Stage()
   const record = await startAndLose(stage, stage.order('r1', stage.script('sleeps', SLEEPS)))
@@ -200,18 +222,38 @@ test('what a runner that died meanwhile left behind is found by its group', asyn
   expect(await alive(record.pid)).toEqual([])
 })
 
-test('a process with one mark alone is not ours', async () => {
-  const stage = new Stage()
-  const child = spawn(process.execPath, ['-e', SLEEPS], {
-    env: { ...process.env, HEALTH_RUNNER_ID: 'r1' },
-    stdio: 'ignore',
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const record = { runner: 'r2', pid: child.pid ?? 0 }
-  expect(await findOrphans({ logDir: stage.logDir, records: [record], keep: new Set() })).toEqual(
-    [],
-  )
-})
+test.for([
+  { named: 'r1', writesTo: null, recorded: null, owner: null },
+  { named: null, writesTo: 'r1', recorded: null, owner: null },
+  { named: null, writesTo: null, recorded: 'r1', owner: null },
+  { named: 'r1', writesTo: 'r1', recorded: null, owner: 'r1' },
+  { named: 'r1', writesTo: null, recorded: 'r1', owner: 'r1' },
+  { named: null, writesTo: 'r1', recorded: 'r1', owner: 'r1' },
+  { named: 'r1', writesTo: null, recorded: 'r2', owner: null },
+  { named: 'r1', writesTo: 'r2', recorded: null, owner: null },
+  { named: null, writesTo: 'r1', recorded: 'r2', owner: null },
+  { named: 'r1', writesTo: 'r1', recorded: 'r2', owner: 'r1' },
+  { named: 'r1', writesTo: 'r2', recorded: 'r2', owner: 'r2' },
+])(
+  'of a process named $named that writes to $writesTo in the group of $recorded the owner is $owner',
+  async ({ named, writesTo, recorded, owner }) => {
+    const stage = new Stage()
+    mkdirSync(stage.logDir)
+    const output = writesTo === null ? null : openLog(logPath(stage.logDir, writesTo))
+    const child = spawn('sleep', ['1000'], {
+      detached: true,
+      env: { PATH: process.env['PATH'], ...(named !== null && { HEALTH_RUNNER_ID: named }) },
+      stdio: ['ignore', output ?? 'ignore', 'ignore'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    if (output !== null) closeLog(output)
+    const records = recorded === null ? [] : [{ runner: recorded, pid: child.pid ?? 0 }]
+    const found = await findOrphans({ logDir: stage.logDir, records, keep: new Set() })
+    expect(found.map(({ runner, pid }) => [runner, pid])).toEqual(
+      owner === null ? [] : [[owner, child.pid]],
+    )
+  },
+)
 
 /** Whether the pid is anything but a zombie. */
 function isThere(pid: number): boolean {

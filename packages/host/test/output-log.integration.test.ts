@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ManualClock } from '@health/testkit'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { clearShelf } from '../src/log-shelf.ts'
 import { boundLog, logPath, openLog } from '../src/output-log.ts'
 import { alive, Stage } from './stage.ts'
@@ -42,6 +42,34 @@ test('a full log moves aside once and begins anew, its last bytes kept', async (
   await end()
   expect(readFileSync(`${path}.1`, 'utf8')).toBe('a'.repeat(1_000))
   expect(readFileSync(path, 'utf8')).toBe(note + 'b'.repeat(40))
+})
+
+test.for([
+  { name: 'a quiet file', bytes: [0, 0], looks: [25, 250, 250] },
+  { name: 'a file that grows to half its bound', bytes: [250], looks: [25, 37.5] },
+  { name: 'one that grows slowly', bytes: [10], looks: [25, 250] },
+  { name: 'one that is almost full', bytes: [990], looks: [25, 25] },
+  { name: 'one that stands still again', bytes: [250, 250], looks: [25, 37.5, 250] },
+  { name: 'one that somebody emptied', bytes: [250, 0], looks: [25, 37.5, 250] },
+  { name: 'one that was full', bytes: [1_200, 2_400, 0], looks: [25, 25, 25, 250] },
+])('$name is looked at as soon as it may matter', async ({ bytes, looks }) => {
+  const stage = new Stage()
+  mkdirSync(stage.logDir)
+  const path = join(stage.logDir, 'r1.log')
+  const clock = new ManualClock()
+  const asked: number[] = []
+  vi.spyOn(clock, 'after').mockImplementation((ms, callback) => {
+    asked.push(ms)
+    return ManualClock.prototype.after.call(clock, ms, callback)
+  })
+  const end = boundLog(path, 2_000, clock, () => expect.unreachable())
+  for (const [index, size] of bytes.entries()) {
+    writeFileSync(path, 'x'.repeat(size))
+    clock.advance(asked.at(-1) ?? 0)
+    await expect.poll(() => asked.length).toBe(index + 2)
+  }
+  expect(asked).toEqual(looks)
+  await end()
 })
 
 test('a log that cannot be looked at any more is told once and ends nothing', async () => {

@@ -22,6 +22,15 @@ test('a port where somebody listens is not given', async () => {
   expect(await new PortPool([port, port]).take()).toBe(null)
 })
 
+test('a port that is held as well as taken is given up whole', async () => {
+  const [one, other] = [new PortPool([12_910, 12_910]), new PortPool([12_910, 12_910])]
+  const port = (await one.take()) ?? 0
+  one.hold(port)
+  one.release(port)
+  expect(await other.take()).toBe(port)
+  other.close()
+})
+
 test.for([
   [0, 10],
   [10, 9],

@@ -16,6 +16,17 @@ if (depth < 2) spawn(process.execPath, [process.argv[1], String(depth + 1)], { s
 else console.log('grandchild')
 if (depth === 0) process.on('SIGUSR2', () => process.exit(7))
 setInterval(() => {}, 1000)`
+/** A leader that ends while its child takes a moment to put things away. */
+const TIDIES = `
+import { spawn } from 'node:child_process'
+if (process.argv[2] === 'child') {
+  process.on('SIGTERM', () => setTimeout(() => { console.log('tidied'); process.exit() }, 100))
+  console.log('up')
+} else {
+  spawn(process.execPath, [process.argv[1], 'child'], { stdio: 'inherit' })
+  process.on('SIGUSR2', () => process.exit(0))
+}
+setInterval(() => {}, 1000)`
 
 describe('start', () => {
   test('a started process is told with pid, start time and a url that nobody else has', async () => {
@@ -274,6 +285,16 @@ describe('end', () => {
     process.kill(pid, 'SIGUSR2')
     expect(await stage.fact('process.exited', 'r1')).toMatchObject({ code: 7, signal: null })
     expect(await alive(pid)).toEqual([])
+  })
+
+  test('what outlives its leader has its grace to end by itself', async () => {
+    const stage = new Stage({ leftoverGraceMs: 30_000 })
+    stage.host.provision(stage.order('r1', stage.script('tidies', TIDIES)))
+    const pid = (await stage.fact('process.started', 'r1')).pid ?? 0
+    await stage.until(() => stage.output('r1').includes('up'))
+    process.kill(pid, 'SIGUSR2')
+    await stage.fact('process.exited', 'r1')
+    expect(stage.output('r1')).toBe('up\ntidied\n')
   })
 
   test('a kill reaches the whole group', async () => {

@@ -21,6 +21,14 @@ describe('limits', () => {
     })
   })
 
+  test('a probe that was answered is in flight no longer', async () => {
+    const url = await serve((socket) => socket.write(OK))
+    const prober = open()
+    const order = orderOf(url)
+    expect(await ask(prober, order)).toMatchObject({ result: 'passed' })
+    expect(await ask(prober, order)).toMatchObject({ result: 'passed' })
+  })
+
   test('probes above the cap are our fault, and only those', async () => {
     const url = await serve((socket) => socket.write(OK))
     const prober = open(new SystemClock(), { maxFlying: 2 })
