@@ -285,12 +285,12 @@ export function watchRare(fleet: Fleet, runner: RunnerRecord, anew = true): void
     arm(runner.slot * 3 + 1, policy.betweenRequestsMs)
 }
 
-/** A runner fell idle: an exclusive check that waited for that is made now. */
+/** A runner fell idle: an exclusive check that waited for that is made next, once what has just ended was judged. */
 export function betweenRequests(fleet: Fleet, runner: RunnerRecord): void {
   const { exclusive, betweenRequestsMs } = runner.app.policy
   if (!exclusive || betweenRequestsMs === 0 || runner.wanted !== null) return
   const due = Math.max(runner.exclusiveAt, runner.readyAt) + betweenRequestsMs
-  if (due <= fleet.now) fleet.rare.set(runner.slot * 3 + 1, fleet.now)
+  if (due <= fleet.now) fleet.rare.set(runner.slot * 3 + 1, fleet.now + 1)
 }
 
 /** A rare deadline passed. */
