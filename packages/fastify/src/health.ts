@@ -106,8 +106,9 @@ function serve(app: FastifyInstance, endpoints: Endpoints<Asker>): void {
     app.get(url, { handler, logLevel: 'warn' })
   }
   for (const path of endpoints.paths) serveAt(path, () => path)
-  for (const path of [endpoints.groupPath, endpoints.checkPath])
-    serveAt(`${path}:name`, (params) => path + (params as { name: string }).name)
+  const { groupPath, checkPath } = endpoints
+  serveAt(`${groupPath}:group`, (params) => groupPath + (params as { group: string }).group)
+  serveAt(`${checkPath}:check`, (params) => checkPath + (params as { check: string }).check)
 }
 
 function send(reply: FastifyReply, answer: HealthResponse): void {

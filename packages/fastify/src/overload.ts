@@ -13,8 +13,8 @@ export function shedLoad(
 ): void {
   const paths = [
     ...endpoints.paths,
-    `${endpoints.groupPath}:name`,
-    `${endpoints.checkPath}:name`,
+    `${endpoints.groupPath}:group`,
+    `${endpoints.checkPath}:check`,
     wellKnownPath,
   ]
   const served = new Set(paths.map((path) => app.prefix + path))
