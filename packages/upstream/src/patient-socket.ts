@@ -9,20 +9,22 @@ type Done = (error?: Error | null) => void
 /** The other side takes nothing more. Reading goes on, and comes to its own end or failure. */
 const closed: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
 
-/** Passes on how a write went, unless the other side was closed: then nothing more is written, and reading decides. */
-const patient =
-  (done: Done): Done =>
-  (error) => {
-    if (error == null || !closed.has((error as NodeJS.ErrnoException).code)) done(error)
-  }
-
 /** A TCP socket that leaves the end of its connection to its reading side. */
 export class PatientSocket extends Socket {
+  /** Of the one write that is on its way. */
+  #done: Done | null = null
+  /** Passes on how a write went, unless the other side was closed: then nothing more is written, and reading decides. */
+  readonly #written: Done = (error) => {
+    if (error == null || !closed.has((error as NodeJS.ErrnoException).code)) this.#done!(error)
+  }
+
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    super._write(chunk, encoding, patient(done))
+    this.#done = done
+    super._write(chunk, encoding, this.#written)
   }
 
   override _writev(chunks: { chunk: unknown; encoding: BufferEncoding }[], done: Done): void {
-    super._writev!(chunks, patient(done))
+    this.#done = done
+    super._writev!(chunks, this.#written)
   }
 }
