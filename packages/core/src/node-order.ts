@@ -2,16 +2,8 @@
  * Orders of people about nodes. They are not limited by the breaker or by counts, and are refused with a sentence where they
  * make no sense; what follows from them goes the same ways as a rule's.
  */
-import {
-  advance,
-  beginProof,
-  escalated,
-  found,
-  goOn,
-  reconsider,
-  returned,
-  sendAway,
-} from './node-care.ts'
+import { advance, escalated, found, goOn, reconsider, returned, sendAway } from './node-care.ts'
+import { beginProof } from './node-proof.ts'
 import type { NodeEvent } from './node-event.ts'
 import { isStranger, type NodeRecord } from './node-record.ts'
 import { inService, stateOf, type Turn } from './node-turn.ts'

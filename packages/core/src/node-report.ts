@@ -6,7 +6,8 @@ import { assess, type Verdict } from './gpu.ts'
 import { forget } from './gpu-memory.ts'
 import { announce, settle, settlesAt } from './gpu-recovery.ts'
 import { signalTable, type SignalLine } from './gpu-signal.ts'
-import { calm, checked, enforce, found, over, prove, remedied } from './node-care.ts'
+import { calm, checked, enforce, found, over, remedied } from './node-care.ts'
+import { prove } from './node-proof.ts'
 import type { DeviceSample, NodeEvent } from './node-event.ts'
 import {
   deviceOf,

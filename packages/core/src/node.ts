@@ -165,16 +165,13 @@ const keep = {
   target: '#cordoned',
   meta: { rule: 'node.cordon' },
 } as const
+/** What is done about a node that nobody is on. */
+const onceEmpty = [reset, reboot, check, wait, park, keep] as const
 /** From where runners were already sent away; a wider remedy sends more of them away first. */
 const climb = [
   escalate,
   { guard: 'occupied', target: '#leaving', meta: { rule: 'node.drain' } },
-  reset,
-  reboot,
-  check,
-  wait,
-  park,
-  keep,
+  ...onceEmpty,
 ] as const
 const tookTooLong = { target: '#escalated', meta: { rule: 'node.escalate' } } as const
 
@@ -251,16 +248,7 @@ export const nodeMachine = chart.createMachine({
           meta: { word: 'draining' },
           after: { drain: tookTooLong },
           on: {
-            'remedy.chosen': [
-              escalate,
-              { guard: 'occupied' },
-              reset,
-              reboot,
-              check,
-              wait,
-              park,
-              keep,
-            ],
+            'remedy.chosen': [escalate, { guard: 'occupied' }, ...onceEmpty],
           },
         },
         // Empty; the level may fall by itself, and no reset would help it.

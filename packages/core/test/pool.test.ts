@@ -29,6 +29,18 @@ const demand = (stage: Stage, waiting: number, queued = 0) =>
     queued,
   })
 
+/** The host has room for none of the starts that were just ordered. */
+function refuseAll(stage: Stage): void {
+  for (const { runner } of stage.orders('provision'))
+    stage.tell({
+      type: 'provision.refused',
+      runner,
+      incarnation: 1,
+      why: 'no_capacity',
+      detail: 'full',
+    })
+}
+
 test.for([
   // active, options, target
   [0, {}, 0],
@@ -106,14 +118,7 @@ test('a start that has waited for keepAliveSeconds is given up when nobody needs
   expect(words(stage)).toEqual(['backoff', 'backoff', 'backoff'])
   for (let i = 0; i < 3; i++) {
     stage.wait(20)
-    for (const { runner } of stage.orders('provision'))
-      stage.tell({
-        type: 'provision.refused',
-        runner,
-        incarnation: 1,
-        why: 'no_capacity',
-        detail: 'full',
-      })
+    refuseAll(stage)
   }
   expect(app(stage).places).toHaveLength(1)
   expect(app(stage).gone.map(({ reason }) => reason)).toEqual([
@@ -126,16 +131,6 @@ test('a start that has waited for keepAliveSeconds is given up when nobody needs
 test('a successor that has waited for keepAliveSeconds is given up when nobody needs its place any more', () => {
   const full = (stage: Stage) =>
     stage.tell({ type: 'provision.refused', ...stage.life(2), why: 'no_capacity', detail: 'full' })
-  const refuseAll = (stage: Stage) => {
-    for (const { runner } of stage.orders('provision'))
-      stage.tell({
-        type: 'provision.refused',
-        runner,
-        incarnation: 1,
-        why: 'no_capacity',
-        detail: 'full',
-      })
-  }
   const lost = ready(1)
   lost.configure({ minConcurrency: 0 })
   lost.exit()

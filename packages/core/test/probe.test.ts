@@ -6,6 +6,12 @@ import { APP, CHECK, ready, Stage } from './stage.ts'
 const checked = (more: Partial<HealthCheckOptions>, size = 1) => ({
   options: { healthCheck: { ...CHECK, ...more }, minConcurrency: size, maxConcurrency: size },
 })
+/** Lets the next check pass; the word after it. */
+const nextPass = (stage: Stage): string => {
+  stage.untilProbe()
+  stage.answer('probe.passed')
+  return stage.word()
+}
 const kinds = (stage: Stage): readonly ProbeKind[] => stage.orders('probe').map(({ kind }) => kind)
 
 test('start.ready: an open port makes a runner ready, and its first check is sent at once', () => {
@@ -82,11 +88,7 @@ test('health.grace: a failure while young is recorded once per episode and does 
 test('health.grace: a failure that does not count breaks the row of passes too', () => {
   const healthCheck = { ...CHECK, successThreshold: 2 }
   const stage = ready(1, checked({ successThreshold: 2 }))
-  const pass = () => {
-    stage.untilProbe()
-    stage.answer('probe.passed')
-    return stage.word()
-  }
+  const pass = () => nextPass(stage)
   stage.strike()
   expect(pass()).toBe('failing')
   stage.configure({ healthCheck: { ...healthCheck, startPeriodSeconds: 3600 } })
@@ -150,11 +152,7 @@ test('one pass breaks the row of failures, extra checks in between included', ()
 
 test('successThreshold passes in a row are needed; a failure in between starts the row anew', () => {
   const stage = ready(1, checked({ successThreshold: 2 }))
-  const pass = () => {
-    stage.untilProbe()
-    stage.answer('probe.passed')
-    return stage.word()
-  }
+  const pass = () => nextPass(stage)
   stage.strike()
   expect(pass()).toBe('failing')
   stage.untilProbe()
